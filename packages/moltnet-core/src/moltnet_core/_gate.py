@@ -1,0 +1,67 @@
+"""Counts the calls that are inside a store, so that closing it waits for them."""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+
+from moltnet_core.errors import StoreClosedError
+
+__all__ = ["Gate"]
+
+
+class Gate:
+    """Entered by each call; once closed, nobody enters."""
+
+    def __init__(self) -> None:
+        self._condition = threading.Condition(threading.Lock())
+        self._inside = 0
+        self._closed = False
+        _gates.add(self)
+
+    def __enter__(self) -> None:
+        with self._condition:
+            if self._closed:
+                raise StoreClosedError
+            self._inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._condition:
+            self._inside -= 1
+            if self._closed and not self._inside:
+                self._condition.notify_all()
+
+    @property
+    def closed(self) -> bool:
+        """Whether :meth:`close` was called."""
+        return self._closed
+
+    def close(self) -> bool:
+        """Let nobody in any more and wait until everybody is out.
+
+        :returns: whether this call closed it.
+        """
+        with self._condition:
+            if self._closed:
+                return False
+            self._closed = True
+            self._condition.wait_for(lambda: not self._inside)
+            return True
+
+    def _forked(self) -> None:
+        # Threads that were inside, or held the lock, do not exist in the child.
+        self._condition = threading.Condition(threading.Lock())
+        self._inside = 0
+
+
+_gates: weakref.WeakSet[Gate] = weakref.WeakSet()
+
+
+def _after_fork_in_child() -> None:
+    for gate in _gates:
+        gate._forked()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -1,0 +1,86 @@
+"""``Backend``: the frozen description of a backend that a plugin registers.
+
+It says what the backend is and can do, and how to open a driver; the core does the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+if TYPE_CHECKING:
+    from moltnet_core.config.url import StoreUrl
+    from moltnet_core.driver import Driver
+
+__all__ = ["API_VERSION", "Backend", "Power", "Trait"]
+
+API_VERSION = 1
+"""The version of the interface between the core and backends (``Driver``, ``Backend``, the hooks)."""
+
+
+class Trait(StrEnum):
+    """What a backend is."""
+
+    PERSISTENT = "persistent"
+    """What was written is there after the store is closed and opened again."""
+    MULTI_PROCESS = "multi_process"
+    """Several processes may have one store open at a time."""
+
+
+class Power(StrEnum):
+    """What a backend can do beyond the contract's required operations."""
+
+    READ_ONLY = "read_only"
+    """It opens a store with ``mode=ro``."""
+    MIGRATIONS = "migrations"
+    """Its drivers keep a migration log (:class:`moltnet_core.driver.SupportsMigrations`)."""
+    ONLINE_BACKUP = "online_backup"
+    """Its drivers copy the whole store while it is in use (:class:`moltnet_core.driver.SupportsBackup`)."""
+    WATCH = "watch"
+    """Its drivers tell of other processes' appends (:class:`moltnet_core.driver.SupportsWatch`)."""
+
+
+def _capabilities(values: object) -> frozenset[str]:
+    if isinstance(values, str) or not hasattr(values, "__iter__"):
+        raise TypeError(f"expected a collection of traits or powers, not {values!r}")
+    return frozenset(str(value) for value in values)
+
+
+@attrs.frozen(kw_only=True)
+class Backend:
+    """What a plugin's ``moltnet_register_backend`` hook returns.
+
+    :param name: the entry point's name: ``[a-z][a-z0-9]*``; also the URL scheme and the configuration section.
+    :param summary: one line for people, without a full stop.
+    :param durability: what a returned write is worth, in a few words (``"persistent, WAL mode"``).
+    :param settings: an attrs class whose fields are made by :func:`moltnet_core.config.setting`.
+    :param open: makes a driver of an instance of ``settings``. With ``read_only`` the driver must not change
+        anything stored; it is only ever passed to a backend with :attr:`Power.READ_ONLY`. It does not migrate.
+    :param from_url: turns a URL into raw setting values by name; :func:`moltnet_core.config.file_url`
+        and :func:`moltnet_core.config.dsn_url` are ready-made.
+    :param traits: of :class:`Trait`.
+    :param powers: of :class:`Power`.
+    :param time_digits: fractional digits of a second that are stored: 9 or 6.
+    :param migration_target: what migrations for this backend are written for (``"sql:sqlite"``), if it has any.
+    :param api_version: the interface it was written for; leave it out.
+    """
+
+    name: str
+    summary: str
+    durability: str
+    settings: type[Any]
+    open: Callable[..., Driver]
+    from_url: Callable[[StoreUrl], Mapping[str, object]]
+    traits: frozenset[str] = attrs.field(default=frozenset(), converter=_capabilities)
+    powers: frozenset[str] = attrs.field(default=frozenset(), converter=_capabilities)
+    time_digits: int = 9
+    migration_target: str | None = None
+    api_version: int = API_VERSION
+
+    @property
+    def capabilities(self) -> frozenset[str]:
+        """Traits and powers together, by name."""
+        return self.traits | self.powers

@@ -1,0 +1,63 @@
+"""From a store URL to raw settings: what a backend can use as its ``from_url``.
+
+.. code-block:: python
+
+    Backend(..., from_url=file_url)                                       # mydb:///relative/file?busy_timeout=5
+    Backend(..., from_url=partial(dsn_url, settings=MyDbSettings))        # mydb://user@host/db?pool_size=5&sslmode=require
+    Backend(..., from_url=bare_url)                                       # mydb://
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from moltnet_core.config.settings import setting_names
+from moltnet_core.config.url import StoreUrl
+from moltnet_core.errors import ConfigError
+
+__all__ = ["bare_url", "dsn_url", "file_url"]
+
+
+def file_url(url: StoreUrl) -> dict[str, str]:
+    """The setting ``path``, percent-decoded (``%3F`` is a ``?`` in a name), and one setting per query key.
+
+    :raises ConfigError: there is no path, or something stands where a host would.
+    """
+    if url.authority:
+        raise ConfigError(
+            url.redacted,
+            "path",
+            f"{url.scheme}:// with two slashes names a host; write {url.scheme}:///relative with three "
+            f"or {url.scheme}:////absolute with four",
+        )
+    if not url.path:
+        raise ConfigError(url.redacted, "path", f"expected a file's path: {url.scheme}:///relative.file")
+    _refuse(url, "path")
+    return {"path": url.path, **url.query}
+
+
+def dsn_url(url: StoreUrl, settings: type[Any] | None = None) -> dict[str, str]:
+    """The setting ``dsn``, the URL as it was written, without the core's ``mode`` and without settings.
+
+    :param settings: the backend's settings class: query keys that it has become settings, and leave the DSN. All
+        other keys stay in it, for the driver. Without the class all keys stay.
+    """
+    _refuse(url, "dsn")
+    names = setting_names(settings) if settings is not None else ()
+    claimed = {key: value for key, value in url.query.items() if key in names}
+    return {"dsn": url.without(claimed), **claimed}
+
+
+def bare_url(url: StoreUrl) -> dict[str, str]:
+    """One setting per query key, for a backend that has no place.
+
+    :raises ConfigError: there is a host or a path.
+    """
+    if url.authority or url.path:
+        raise ConfigError(url.redacted, None, f"this backend has no host and no path: {url.scheme}://")
+    return dict(url.query)
+
+
+def _refuse(url: StoreUrl, name: str) -> None:
+    if name in url.query:
+        raise ConfigError(url.redacted, name, "the URL itself says it; it cannot be a query key too")

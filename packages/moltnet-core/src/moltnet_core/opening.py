@@ -1,0 +1,148 @@
+"""``open_store``: from a URL, a configuration, or the environment to a store that is ready for use."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from moltnet_core.backend import Backend, Power
+from moltnet_core.config import (
+    StorageConfig,
+    parse_url,
+    resolve_config,
+    settings_from_config,
+    settings_from_url,
+)
+from moltnet_core.driver import Driver, SupportsMigrations
+from moltnet_core.errors import (
+    BackendLoadError,
+    MigrationRequiredError,
+    UnsupportedCapabilityError,
+    ValidationError,
+)
+from moltnet_core.plugins.manager import DISABLED_VARIABLE, Plugins, installed_backends, load_backend
+from moltnet_core.store import Store
+
+__all__ = ["open_store"]
+
+_log = logging.getLogger("moltnet_core.store")
+
+
+def open_store(
+    location: str | StorageConfig | None = None,
+    *,
+    migrate: bool | Literal["later"] = True,
+    read_only: bool = False,
+    plugins: Iterable[object] = (),
+    config_file: str | os.PathLike[str] | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> Store:
+    """Open a store.
+
+    .. code-block:: python
+
+        with open_store("sqlite:///chat.db") as store:
+            ...
+
+    :param location: a URL (``sqlite:///relative.db``, ``sqlite:////absolute.db``, ``memory://``, …) or a
+        :class:`~moltnet_core.config.StorageConfig`, either of which is complete; or ``None`` for what the
+        environment and the configuration file say, and the SQLite default.
+    :param migrate: ``True`` applies the schema migrations that are missing; ``False`` refuses to open when some are;
+        ``"later"`` opens, and until :meth:`Store.migrate` only ``ping``, ``migration_status``, ``backup`` and
+        ``close`` work.
+    :param read_only: as ``?mode=ro`` in a URL: nothing stored is changed.
+    :param plugins: further plugins, as objects; those that are installed are found by themselves.
+    :param config_file: a configuration file to read instead of the one that ``MOLTNET_CONFIG`` names or the search
+        finds. Only without ``location``.
+    :param environ: read instead of the process's environment.
+    :raises ConfigError: the location or configuration is wrong. Nothing was created.
+    :raises BackendNotFoundError: the backend is not installed; says what to install.
+    :raises BackendLoadError: the backend or a plugin cannot be loaded.
+    :raises UnsupportedCapabilityError: the backend cannot be opened read-only.
+    :raises StoreUnavailableError: the place or server cannot be reached.
+    :raises CorruptStoreError: what is there is no store.
+    :raises SchemaTooNewError: a newer program migrated it.
+    :raises MigrationRequiredError: migrations are missing, and ``migrate`` is ``False``.
+    """
+    if migrate not in (True, False, "later"):
+        raise ValidationError("migrate", 'expected True, False or "later"')
+    environ = os.environ if environ is None else environ
+    backend, module, settings, ro = _resolve(location, config_file, environ)
+    read_only = read_only or ro
+    if read_only and Power.READ_ONLY not in backend.powers:
+        raise UnsupportedCapabilityError(Power.READ_ONLY, backend.name)
+    disabled = [name.strip() for name in environ.get(DISABLED_VARIABLE, "").split(",")]
+    loaded = Plugins(module, plugins, disabled)
+    migrations = loaded.migrations(backend)
+    driver: Driver = backend.open(settings, read_only=read_only)
+    if not isinstance(driver, Driver):
+        raise BackendLoadError(backend.name, module.__name__, "", f"it opened a {type(driver).__name__}, not a Driver")
+    store = Store(driver, backend, loaded, migrations, read_only=read_only)
+    try:
+        _bring_up_to_date(store, migrate)
+        if not store.needs_migration:
+            loaded.store_opened(store=store)
+    except BaseException:
+        store.abandon()
+        raise
+    return store
+
+
+def _resolve(
+    location: str | StorageConfig | None,
+    config_file: str | os.PathLike[str] | None,
+    environ: Mapping[str, str],
+) -> tuple[Backend, Any, Any, bool]:
+    """The backend with its plugin module, its settings, and whether they say read-only."""
+    if location is not None and config_file is not None:
+        raise ValidationError("config_file", "goes without a location, which is complete by itself")
+    if location is None:
+        found: dict[str, tuple[Backend, Any]] = {}
+
+        def settings_class(kind: str) -> type[Any]:
+            found[kind] = load_backend(kind)
+            return found[kind][0].settings
+
+        resolved = resolve_config(
+            environ=environ,
+            cwd=Path(),
+            config_file=config_file,
+            installed=installed_backends().keys(),
+            settings_class=settings_class,
+        )
+        return *found[resolved.kind], resolved.settings, False
+    if isinstance(location, StorageConfig):
+        backend, module = load_backend(location.kind)
+        return backend, module, settings_from_config(backend.settings, location), location.read_only
+    if not isinstance(location, str):
+        raise ValidationError("location", f"expected a URL or a StorageConfig, not {type(location).__name__}")
+    url = parse_url(location)
+    backend, module = load_backend(url.scheme)
+    return backend, module, settings_from_url(backend.settings, url, backend.from_url), url.read_only
+
+
+def _bring_up_to_date(store: Store, migrate: bool | str) -> None:
+    if not isinstance(store.driver, SupportsMigrations):
+        return
+    status = store.migration_status()
+    if store.read_only:
+        for series in status.series:
+            if series.applied > series.known > 0:
+                _log.warning(
+                    "the schema series %s stands at version %d, and this software knows up to %d; reading on",
+                    series.series,
+                    series.applied,
+                    series.known,
+                )
+        return
+    if status.is_current:
+        return
+    if migrate == "later":
+        store.defer(status.pending)
+    elif migrate:
+        store.migrate()
+    else:
+        raise MigrationRequiredError([step.label for step in status.pending])

@@ -1,0 +1,227 @@
+"""Finding and loading plugins: installed backends by their entry points, and one plugin manager per store.
+
+What is installed is read from the distributions' metadata; a module is imported only when it is chosen.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from importlib.metadata import EntryPoint, entry_points
+from traceback import extract_tb
+from typing import Any
+
+import pluggy
+from attrs import field, frozen
+
+from moltnet_core.backend import API_VERSION, Backend
+from moltnet_core.errors import (
+    BackendApiError,
+    BackendLoadError,
+    BackendNotFoundError,
+    DuplicateBackendError,
+)
+from moltnet_core.migrations import Migration, in_order
+from moltnet_core.plugins import hookspecs
+
+__all__ = [
+    "BACKEND_GROUP",
+    "DISABLED_VARIABLE",
+    "PLUGIN_GROUP",
+    "Installed",
+    "Plugins",
+    "installed_backends",
+    "load_backend",
+]
+
+BACKEND_GROUP = "moltnet.storage"
+PLUGIN_GROUP = "moltnet.storage.plugins"
+DISABLED_VARIABLE = "MOLTNET_DISABLED_PLUGINS"
+
+_KNOWN_DISTRIBUTIONS = ("sqlite", "postgres", "memory", "json")
+_NAME = re.compile("[a-z][a-z0-9]*", re.ASCII)
+_log = logging.getLogger("moltnet_core.plugins")
+
+
+@frozen
+class Installed:
+    """An entry point of an installed distribution.
+
+    :param name: the entry point's name.
+    :param module: the module it names.
+    """
+
+    name: str
+    module: str
+    distribution: str
+    version: str
+    entry_point: EntryPoint = field(repr=False, eq=False)
+
+    def load(self) -> Any:
+        """Import the module.
+
+        :raises BackendLoadError: it cannot be imported, or names an attribute of a module.
+        """
+        if ":" in self.module:
+            raise self.failure(f"its entry point is {self.module!r}; it must name a module, without an attribute")
+        try:
+            return self.entry_point.load()
+        except (Exception, SystemExit) as error:
+            raise self.failure(f"importing {self.module} raised {_described(error)}") from error
+
+    def failure(self, problem: str) -> BackendLoadError:
+        """The error that names this distribution."""
+        return BackendLoadError(self.name, self.distribution, self.version, problem)
+
+
+def _described(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+
+
+def _installed(group: str) -> list[Installed]:
+    found: dict[tuple[str, str, str], Installed] = {}
+    for point in entry_points(group=group):
+        metadata = point.dist.metadata if point.dist else None
+        name = metadata["Name"] if metadata else "an unknown distribution"
+        version = metadata["Version"] if metadata else ""
+        # One distribution may be found twice, in a build folder and where it is installed.
+        key = (point.name, point.value, re.sub(r"[-_.]+", "-", name).lower())
+        found.setdefault(key, Installed(point.name, point.value, name, version, point))
+    return sorted(found.values(), key=lambda item: (item.name, item.distribution))
+
+
+def installed_backends() -> Mapping[str, Sequence[Installed]]:
+    """What is installed, by backend name (and further URL schemes). More than one for a name is a conflict."""
+    found: dict[str, list[Installed]] = {}
+    for item in _installed(BACKEND_GROUP):
+        found.setdefault(item.name, []).append(item)
+    return found
+
+
+def load_backend(name: str) -> tuple[Backend, Any]:
+    """Load the backend of a name (or of a further URL scheme).
+
+    :returns: it, and the plugin module that registered it.
+    :raises BackendNotFoundError: none is installed; says what to install.
+    :raises DuplicateBackendError: two distributions provide it.
+    :raises BackendLoadError: it cannot be imported or does not register exactly one backend.
+    :raises BackendApiError: it was written for another version of the interface.
+    """
+    installed = installed_backends()
+    found = installed.get(name, ())
+    if not found:
+        raise BackendNotFoundError(name, installed, f"moltnet-{name}" if name in _KNOWN_DISTRIBUTIONS else None)
+    if len(found) > 1:
+        raise DuplicateBackendError(name, [f"{item.distribution} {item.version}" for item in found])
+    item = found[0]
+    if not _NAME.fullmatch(name):
+        raise item.failure("a backend's name must match [a-z][a-z0-9]*")
+    module = item.load()
+    manager = _new_manager()
+    try:
+        manager.register(module, name=f"backend {name}")
+        registered = manager.hook.moltnet_register_backend()
+    except Exception as error:
+        raise item.failure(_described(error)) from error
+    if len(registered) != 1 or not isinstance(registered[0], Backend):
+        raise item.failure(f"{item.module} must register exactly one Backend, not {len(registered)}")
+    backend = registered[0]
+    if backend.api_version != API_VERSION:
+        raise BackendApiError(name, item.distribution, item.version, backend.api_version, API_VERSION)
+    if backend.name != name and item.module not in (other.module for other in installed.get(backend.name, ())):
+        raise item.failure(f"it registers the backend {backend.name!r} under the name {name!r}")
+    return backend, module
+
+
+def _new_manager() -> pluggy.PluginManager:
+    manager = pluggy.PluginManager(hookspecs.PROJECT)
+    manager.add_hookspecs(hookspecs)
+    return manager
+
+
+class Plugins:
+    """The plugins of one store: its backend's module, the installed ones that are not switched off, and objects
+    passed to ``open_store``.
+
+    :raises BackendLoadError: one cannot be loaded or implements a hook that does not exist; names the switch.
+    """
+
+    def __init__(self, module: Any, extra: Iterable[object] = (), disabled: Iterable[str] = ()) -> None:
+        self._manager = _new_manager()
+        self._register(module, None)
+        off = set(disabled)
+        for item in _installed(PLUGIN_GROUP):
+            if item.name not in off:
+                try:
+                    plugin = item.load()
+                except BackendLoadError as error:
+                    raise item.failure(f"{error}; {self._switch(item.name)}") from error.__cause__
+                self._register(plugin, item)
+        for plugin in extra:
+            self._register(plugin, None)
+        self._appended = tuple(self._manager.hook.moltnet_message_appended.get_hookimpls())
+
+    @staticmethod
+    def _switch(name: str) -> str:
+        return f"to go on without it, set {DISABLED_VARIABLE}={name}"
+
+    def _register(self, plugin: object, item: Installed | None) -> None:
+        try:
+            self._manager.register(plugin, name=item.name if item else None)
+            self._manager.check_pending()
+        except (pluggy.PluginValidationError, ValueError) as error:
+            if item is None:
+                raise BackendLoadError(repr(plugin), "the application", "", str(error)) from error
+            raise item.failure(f"{error}; {self._switch(item.name)}") from error
+
+    def migrations(self, backend: Backend) -> tuple[Migration, ...]:
+        """All migrations for a backend, in order of application."""
+        given = self._manager.hook.moltnet_migrations(backend=backend)
+        try:
+            return in_order((step for series in given for step in series), backend.name)
+        except ValueError as error:
+            raise BackendLoadError(backend.name, "its plugins", "", str(error)) from error
+
+    def before_migrate(self, **arguments: object) -> None:
+        """See the hook of this name; errors pass on."""
+        self._manager.hook.moltnet_before_migrate(**arguments)
+
+    def store_opened(self, **arguments: object) -> None:
+        """See the hook of this name; errors pass on."""
+        self._manager.hook.moltnet_store_opened(**arguments)
+
+    def after_migrate(self, **arguments: object) -> None:
+        """See the hook of this name; errors are logged."""
+        self._observe(self._manager.hook.moltnet_after_migrate.get_hookimpls(), arguments)
+
+    def store_closing(self, **arguments: object) -> None:
+        """See the hook of this name; errors are logged."""
+        self._observe(self._manager.hook.moltnet_store_closing.get_hookimpls(), arguments)
+
+    def message_appended(self, **arguments: object) -> None:
+        """See the hook of this name; errors are logged."""
+        if self._appended:
+            self._observe(self._appended, arguments)
+
+    @property
+    def observes_messages(self) -> bool:
+        """Whether any plugin wants to hear of appended messages."""
+        return bool(self._appended)
+
+    @staticmethod
+    def _observe(implementations: Iterable[Any], arguments: Mapping[str, object]) -> None:
+        # Each on its own: one that fails must not keep the others from being told.
+        for implementation in implementations:
+            try:
+                implementation.function(*(arguments[name] for name in implementation.argnames))
+            except Exception as error:
+                # The error's text is the plugin's and may hold a message; where it was raised may be told.
+                frame = extract_tb(error.__traceback__)[-1]
+                _log.error(
+                    "plugin %s failed with %s (%s, line %s); the store goes on",
+                    implementation.plugin_name,
+                    type(error).__name__,
+                    frame.filename,
+                    frame.lineno,
+                )

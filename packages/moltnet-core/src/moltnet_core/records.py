@@ -1,0 +1,185 @@
+"""Records: every stored entity, whole, so that a store can be copied by code that knows no backend.
+
+A record is a domain object and, beside it, its times as RFC 3339 texts with every stored digit, which a
+``datetime`` cannot hold. Artifacts, message counts and the time of the last message are derived from the
+messages: ``load`` rebuilds them and ignores what a record says of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any, ClassVar, Final
+
+import attrs
+from attrs import field, frozen
+
+from moltnet_core.errors import ValidationError
+from moltnet_core.serialization import canonical, from_json, to_json
+from moltnet_core.timestamps import normalise, truncate
+from moltnet_core.types import AgentRegistration, DirectConversation, Message, Room, Thread
+
+__all__ = ["LOAD_ORDER", "Counts", "LoadResult", "Record", "RecordKind", "Stored", "same_record"]
+
+Stored = Room | AgentRegistration | Thread | DirectConversation | Message
+
+
+class RecordKind(StrEnum):
+    """What a record is of."""
+
+    ROOM = "room"
+    AGENT = "agent"
+    THREAD = "thread"
+    DM = "dm"
+    MESSAGE = "message"
+
+
+LOAD_ORDER: Final = tuple(RecordKind)
+"""The order in which kinds are loaded: what is named before what names it."""
+
+_TYPES: Final[dict[RecordKind, type[Stored]]] = {
+    RecordKind.ROOM: Room,
+    RecordKind.AGENT: AgentRegistration,
+    RecordKind.THREAD: Thread,
+    RecordKind.DM: DirectConversation,
+    RecordKind.MESSAGE: Message,
+}
+_TIMES: Final = {
+    RecordKind.ROOM: ("created_at", "removed_at"),
+    RecordKind.AGENT: ("created_at", "updated_at"),
+    RecordKind.THREAD: ("last_message_at",),
+    RecordKind.DM: ("last_message_at",),
+    RecordKind.MESSAGE: ("created_at",),
+}
+_DERIVED: Final = ("message_count", "last_message_at")
+
+
+@frozen(eq=True, unsafe_hash=False)
+class Record:
+    """One stored entity.
+
+    :param kind: what it is.
+    :param value: it.
+    :param times: its times by field name, as RFC 3339 texts with every stored digit. A room that was
+        removed has a ``removed_at``.
+    """
+
+    __hash__: ClassVar[None] = None  # type: ignore[assignment]
+
+    kind: RecordKind = field(converter=RecordKind)
+    value: Stored
+    times: Mapping[str, str]
+
+    @property
+    def id(self) -> str:
+        """The id it is known by within its kind."""
+        return self.value.agent_id if isinstance(self.value, AgentRegistration) else self.value.id
+
+    def to_json(self, *, with_credentials: bool = False) -> dict[str, Any]:
+        """The record as one JSON object.
+
+        :param with_credentials: include an agent's ``credential_key``, which is a secret.
+        """
+        data = {"kind": str(self.kind), **to_json(self.value), **self.times}
+        if with_credentials and isinstance(self.value, AgentRegistration):
+            data["credential_key"] = self.value.credential_key
+        return data
+
+    @classmethod
+    def from_json(cls, data: object) -> Record:
+        """The record that :meth:`to_json` wrote. An agent without ``credential_key`` reads as having none.
+
+        :raises ValidationError: names what is missing or has the wrong type.
+        """
+        if not isinstance(data, dict):
+            raise ValidationError("record", "expected a JSON object")
+        try:
+            kind = RecordKind(data.get("kind"))
+        except ValueError:
+            raise ValidationError("record.kind", f"expected one of {', '.join(LOAD_ORDER)}") from None
+        content = {key: value for key, value in data.items() if key != "kind"}
+        if kind is RecordKind.AGENT:
+            content.setdefault("credential_key", "")
+        value = from_json(_TYPES[kind], content)
+        times = {name: data[name] for name in _TIMES[kind] if data.get(name) is not None}
+        return cls(kind, value, times)
+
+    def prepared(self, digits: int) -> tuple[Record, bool]:
+        """The record with its times normalised and cut to ``digits`` fractional digits, and whether any lost some.
+
+        :raises ValidationError: a time is not RFC 3339, or the value is of another kind.
+        """
+        if not isinstance(self.value, _TYPES[self.kind]):
+            raise ValidationError(f"{self.kind}", f"holds a {type(self.value).__name__}")
+        times, cut = {}, False
+        for name in _TIMES[self.kind]:
+            if name in _DERIVED:
+                continue
+            text = self.times.get(name)
+            if text is None:
+                if name == "removed_at":
+                    continue
+                raise ValidationError(f"{self.kind} {self.id!r}: times.{name}", "is missing")
+            try:
+                whole = normalise(text)
+            except ValueError as error:
+                raise ValidationError(f"{self.kind} {self.id!r}: times.{name}", str(error)) from None
+            times[name] = truncate(whole, digits)
+            cut = cut or times[name] != whole
+        return attrs.evolve(self, times=times), cut
+
+
+def _comparable(record: Record, digits: int) -> tuple[str, dict[str, str]]:
+    data = to_json(record.value)
+    if isinstance(record.value, AgentRegistration):
+        data["credential_key"] = record.value.credential_key
+    for name in (*_TIMES[record.kind], *_DERIVED):
+        data.pop(name, None)
+    times = {name: truncate(normalise(text), digits) for name, text in record.times.items() if name not in _DERIVED}
+    return canonical(data), times
+
+
+def same_record(stored: Record, offered: Record, digits: int) -> bool:
+    """Whether loading ``offered`` over ``stored`` changes nothing.
+
+    :param digits: the fractional digits that the store keeps.
+    """
+    return _comparable(stored, digits) == _comparable(offered, digits)
+
+
+@frozen
+class LoadResult:
+    """What a load did.
+
+    :param loaded: records that were new.
+    :param unchanged: records that were there, identical.
+    :param truncated: records of which a time lost digits that this store does not keep.
+    """
+
+    loaded: int = 0
+    unchanged: int = 0
+    truncated: int = 0
+
+    def __add__(self, other: LoadResult) -> LoadResult:
+        return LoadResult(
+            self.loaded + other.loaded, self.unchanged + other.unchanged, self.truncated + other.truncated
+        )
+
+
+@frozen
+class Counts:
+    """How much a store holds.
+
+    :param rooms: rooms that were not removed.
+    :param removed_rooms: removed ones, whose history is kept.
+    :param members: memberships: pairs of a room and a member.
+    """
+
+    rooms: int = 0
+    removed_rooms: int = 0
+    members: int = 0
+    agents: int = 0
+    threads: int = 0
+    dms: int = 0
+    messages: int = 0
+    artifacts: int = 0

@@ -1,0 +1,380 @@
+"""The domain types as JSON and back.
+
+``to_json`` and ``from_json`` serve every type, through one cattrs converter. What is read per stored row goes
+through the plain ``read_…`` functions, which do the same by hand at a fraction of the cost.
+
+Reading is tolerant: unknown keys are ignored, and ``null`` in an optional field reads as absent. A value of
+the wrong JSON type is an error.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any, TypeVar, get_args, get_origin
+
+import attrs
+import cattrs
+from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
+
+from moltnet_core.errors import ValidationError
+from moltnet_core.timestamps import parse_time
+from moltnet_core.types import (
+    Actor,
+    AgentRegistration,
+    AgentSummary,
+    AppendResult,
+    Artifact,
+    DirectConversation,
+    Message,
+    MessageOrigin,
+    Page,
+    PageInfo,
+    Part,
+    Room,
+    Target,
+    Thread,
+)
+
+__all__ = [
+    "canonical",
+    "copy_json",
+    "dumps",
+    "from_json",
+    "loads",
+    "message_columns",
+    "read_actor",
+    "read_mentions",
+    "read_origin",
+    "read_parts",
+    "read_target",
+    "to_json",
+]
+
+T = TypeVar("T")
+
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
+_encode_canonical = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False, sort_keys=True).encode
+
+
+def dumps(value: object) -> str:
+    """Compact JSON text; ``ValueError`` for ``NaN`` and infinities."""
+    return _encode(value)
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+_decode = json.JSONDecoder(parse_constant=_refuse_constant).decode
+
+
+def loads(text: str) -> Any:
+    """JSON text as Python values; integers exact, floats bit for bit.
+
+    :raises ValueError: not JSON, ``NaN`` or infinities, an integer of more than 4300 digits, nested too deep.
+    """
+    try:
+        return _decode(text)
+    except RecursionError as error:
+        raise ValueError("JSON nested too deep") from error
+
+
+def canonical(value: object) -> str:
+    """A JSON text that equal values share: sorted keys, no spaces. Times must be texts already."""
+    return _encode_canonical(value)
+
+
+def copy_json(value: Any) -> Any:
+    """A copy of a JSON value that shares nothing mutable with it."""
+    if isinstance(value, dict):
+        return {key: copy_json(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [copy_json(item) for item in value]
+    return value
+
+
+# -- one converter for all types ---------------------------------------------------------------------
+
+_RENAMED = {"sender": "from"}
+_ALWAYS_WRITTEN = {"message_count", "part_index", "has_more", "items", "info", "parts", "replayed"}
+_SECRET = {"credential_key"}
+
+
+def _time_text(moment: datetime) -> str:
+    text = moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds")
+    return text.rstrip("0").rstrip(".") + "Z"
+
+
+def _structure_time(value: Any, _: Any) -> datetime:
+    if not isinstance(value, str):
+        raise ValueError("expected an RFC 3339 time")
+    return parse_time(value)
+
+
+def _typed(kind: type, expected: str) -> Callable[[Any, Any], Any]:
+    def structure(value: Any, _: Any) -> Any:
+        if type(value) is not kind:
+            raise ValueError(f"expected {expected}")
+        return value
+
+    return structure
+
+
+def _structure_tuple(cls: Any, converter: cattrs.Converter) -> Callable[[Any, Any], Any]:
+    (item,) = (arg for arg in get_args(cls) if arg is not Ellipsis)
+
+    def structure(value: Any, _: Any) -> Any:
+        if value is None:
+            return ()
+        if not isinstance(value, list | tuple):
+            raise ValueError("expected a list")
+        return tuple(converter.structure(element, item) for element in value)
+
+    return structure
+
+
+def _make_converter() -> cattrs.Converter:
+    converter = cattrs.Converter(detailed_validation=True)
+
+    converter.register_structure_hook(str, _typed(str, "a text"))
+    converter.register_structure_hook(int, _typed(int, "an integer"))
+    converter.register_structure_hook(bool, _typed(bool, "true or false"))
+    converter.register_structure_hook(datetime, _structure_time)
+    converter.register_structure_hook_func(lambda cls: cls == dict[str, Any], _typed(dict, "an object"))
+    converter.register_unstructure_hook(datetime, _time_text)
+    converter.register_unstructure_hook_func(lambda cls: cls == dict[str, Any], copy_json)
+    converter.register_structure_hook_factory(
+        lambda cls: get_origin(cls) is tuple, lambda cls: _structure_tuple(cls, converter)
+    )
+
+    def is_type(cls: Any) -> bool:
+        return attrs.has(get_origin(cls) or cls)
+
+    def overrides(cls: Any, *, omit: bool) -> dict[str, Any]:
+        result = {}
+        for field in attrs.fields(get_origin(cls) or cls):
+            if omit and field.name in _SECRET:
+                result[field.name] = override(omit=True)
+                continue
+            has_default = isinstance(field.default, tuple | str | int | type(None))
+            result[field.name] = override(
+                rename=_RENAMED.get(field.name),
+                omit_if_default=has_default and field.name not in _ALWAYS_WRITTEN,
+            )
+        return result
+
+    def unstructure(cls: Any) -> Callable[[Any], dict[str, Any]]:
+        return make_dict_unstructure_fn(cls, converter, **overrides(cls, omit=True))
+
+    def structure(cls: Any) -> Callable[[Any, Any], Any]:
+        read = make_dict_structure_fn(cls, converter, **overrides(cls, omit=False))
+        optional = {
+            _RENAMED.get(field.name, field.name)
+            for field in attrs.fields(get_origin(cls) or cls)
+            if field.default is not attrs.NOTHING
+        }
+
+        def tolerant(value: Any, kind: Any) -> Any:
+            if not isinstance(value, dict):
+                raise ValueError("expected an object")
+            known = {key: item for key, item in value.items() if item is not None or key not in optional}
+            return read(known, kind)
+
+        return tolerant
+
+    converter.register_unstructure_hook_factory(is_type, unstructure)
+    converter.register_structure_hook_factory(is_type, structure)
+    return converter
+
+
+@lru_cache(maxsize=1)
+def _converter() -> cattrs.Converter:
+    return _make_converter()
+
+
+JsonType = (
+    Actor
+    | AgentRegistration
+    | AgentSummary
+    | AppendResult
+    | Artifact
+    | DirectConversation
+    | Message
+    | MessageOrigin
+    | PageInfo
+    | Part
+    | Room
+    | Target
+    | Thread
+)
+
+
+def to_json(value: JsonType | Page[Any]) -> dict[str, Any]:
+    """A domain object as a JSON object that shares nothing with it. Absent optional fields are left out,
+    times are RFC 3339 texts, and a credential key is never in it.
+    """
+    if isinstance(value, Page):
+        page: dict[str, Any] = {"items": [to_json(item) for item in value.items], "info": to_json(value.info)}
+        if value.skipped:
+            page["skipped"] = value.skipped
+        return page
+    result: dict[str, Any] = _converter().unstructure(value)
+    if isinstance(value, Room):
+        # Both are part of the API of a room, also where they have their default.
+        result["visibility"] = value.visibility
+        result["write_policy"] = value.write_policy
+    return result
+
+
+def from_json(cls: type[T], value: object) -> T:
+    """A JSON object as a domain object. Nothing is checked but the JSON types.
+
+    :raises ValidationError: names the path of the value that has the wrong type.
+    """
+    try:
+        return _converter().structure(value, cls)
+    except cattrs.BaseValidationError as group:
+        path, problem = _first_problem(group)
+        raise ValidationError(path or cls.__name__.lower(), problem) from None
+    except ValueError as error:
+        raise ValidationError(cls.__name__.lower(), str(error)) from None
+
+
+def _first_problem(group: BaseException) -> tuple[str, str]:
+    path = ""
+    error: BaseException = group
+    while isinstance(error, cattrs.BaseValidationError):
+        error = error.exceptions[0]
+        for note in getattr(error, "__notes__", ()):
+            name = getattr(note, "name", None)
+            if name is not None:
+                name = _RENAMED.get(str(name), str(name))
+                path = f"{path}.{name}" if path else name
+    if isinstance(error, KeyError):
+        return path, "is missing"
+    return path, str(error)
+
+
+# -- per row -----------------------------------------------------------------------------------------
+
+
+def message_columns(message: Message) -> dict[str, str]:
+    """The JSON texts that SQL backends store of a message, by column name."""
+    whole = to_json(message)
+    return {
+        "target_json": _encode(whole["target"]),
+        "from_json": _encode(whole["from"]),
+        "parts_json": _encode(whole["parts"]),
+        "mentions_json": _encode(whole.get("mentions")),
+        "origin_json": _encode(whole.get("origin") or {}),
+    }
+
+
+def _text(value: Any, where: str) -> str | None:
+    if value is None or type(value) is str:
+        return value or None
+    raise ValueError(f"{where} is not a text")
+
+
+def _required(value: Any, where: str) -> str:
+    if type(value) is str:
+        return value
+    if value is None:
+        return ""
+    raise ValueError(f"{where} is not a text")
+
+
+def _texts(value: Any, where: str) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    if type(value) is list and all(type(item) is str for item in value):
+        return tuple(value)
+    raise ValueError(f"{where} is not a list of texts")
+
+
+def _object(text: str, where: str) -> dict[str, Any]:
+    value = loads(text)
+    if type(value) is dict:
+        return value
+    if value is None:
+        return {}
+    raise ValueError(f"{where} is not a JSON object")
+
+
+def read_parts(text: str) -> tuple[Part, ...]:
+    """``parts_json`` as parts, each with a ``data`` of its own.
+
+    :raises ValueError: it does not decode.
+    """
+    value = loads(text)
+    if value is None:
+        return ()
+    if type(value) is not list:
+        raise ValueError("parts is not a list")
+    parts = []
+    for item in value:
+        if type(item) is not dict:
+            raise ValueError("a part is not an object")
+        get = item.get
+        data = get("data")
+        if data is not None and type(data) is not dict:
+            raise ValueError("a part's data is not an object")
+        parts.append(
+            Part(
+                _required(get("kind"), "a part's kind"),
+                _text(get("text"), "a part's text"),
+                _text(get("media_type"), "a part's media_type"),
+                _text(get("url"), "a part's url"),
+                _text(get("filename"), "a part's filename"),
+                data,
+            )
+        )
+    return tuple(parts)
+
+
+# Senders and targets repeat from row to row, and their values are immutable: equal texts share one value.
+
+
+@lru_cache(maxsize=4096)
+def read_actor(text: str) -> Actor:
+    """``from_json`` as an actor."""
+    get = _object(text, "from").get
+    return Actor(
+        _required(get("type"), "from.type"),
+        _required(get("id"), "from.id"),
+        _text(get("name"), "from.name"),
+        _text(get("network_id"), "from.network_id"),
+        _text(get("fqid"), "from.fqid"),
+    )
+
+
+@lru_cache(maxsize=4096)
+def read_target(text: str) -> Target:
+    """``target_json`` as a target."""
+    get = _object(text, "target").get
+    return Target(
+        sys.intern(_required(get("kind"), "target.kind")),
+        _text(get("room_id"), "target.room_id"),
+        _text(get("thread_id"), "target.thread_id"),
+        _text(get("parent_message_id"), "target.parent_message_id"),
+        _text(get("dm_id"), "target.dm_id"),
+        _texts(get("participant_ids"), "target.participant_ids"),
+    )
+
+
+def read_origin(text: str) -> MessageOrigin:
+    """``origin_json`` as an origin; ``{}`` and ``null`` as two empty texts."""
+    get = _object(text, "origin").get
+    return MessageOrigin(
+        _required(get("network_id"), "origin.network_id"),
+        _required(get("message_id"), "origin.message_id"),
+    )
+
+
+def read_mentions(text: str) -> tuple[str, ...]:
+    """``mentions_json`` as texts; ``null`` and ``[]`` as none."""
+    return () if text == "null" else _texts(loads(text), "mentions")

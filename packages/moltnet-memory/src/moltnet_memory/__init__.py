@@ -1,0 +1,6 @@
+"""The memory backend of the Moltnet storage system: ephemeral, and the reference for every other backend's behaviour."""
+
+from moltnet_memory.driver import MemoryDriver
+from moltnet_memory.tables import Tables
+
+__all__ = ["MemoryDriver", "Tables"]

@@ -1,0 +1,40 @@
+"""The ``memory`` backend: ``memory://``."""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+from moltnet_core.backend import Backend
+from moltnet_core.config import StoreUrl
+from moltnet_core.plugins import hookimpl
+from moltnet_memory.driver import MemoryDriver
+
+__all__ = ["BACKEND", "MemorySettings"]
+
+
+@frozen
+class MemorySettings:
+    """The memory backend has no settings."""
+
+
+def _from_url(url: StoreUrl) -> dict[str, object]:
+    return dict(url.query)
+
+
+def _open(settings: MemorySettings, *, read_only: bool = False) -> MemoryDriver:
+    return MemoryDriver()
+
+
+BACKEND = Backend(
+    name="memory",
+    summary="in this process only; for tests and experiments",
+    durability="ephemeral: everything is lost when the store is closed",
+    settings=MemorySettings,
+    open=_open,
+    from_url=_from_url,
+)
+
+
+@hookimpl
+def moltnet_register_backend() -> Backend:
+    return BACKEND

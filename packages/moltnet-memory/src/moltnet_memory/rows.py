@@ -1,0 +1,89 @@
+"""The rows of the memory tables: domain objects with their times as texts of every digit. Immutable, so that a copy of
+a table is a snapshot of it.
+"""
+
+from __future__ import annotations
+
+import attrs
+from attrs import frozen
+
+from moltnet_core.records import Record, RecordKind
+from moltnet_core.serialization import copy_json
+from moltnet_core.types import AgentRegistration, Artifact, DirectConversation, Message, Room, Thread
+
+__all__ = ["AgentRow", "DMRow", "MessageRow", "RoomRow", "Row", "ThreadRow", "fresh"]
+
+
+def fresh(message: Message) -> Message:
+    """The message with a ``data`` of its own in each part."""
+    if all(part.data is None for part in message.parts):
+        return message
+    parts = tuple(
+        part if part.data is None else attrs.evolve(part, data=copy_json(part.data)) for part in message.parts
+    )
+    return attrs.evolve(message, parts=parts)
+
+
+@frozen(eq=False)
+class RoomRow:
+    """A room; ``removed_at`` is set once it was removed."""
+
+    room: Room
+    created_at: str
+    removed_at: str | None = None
+
+    def record(self) -> Record:
+        times = {"created_at": self.created_at}
+        if self.removed_at is not None:
+            times["removed_at"] = self.removed_at
+        return Record(RecordKind.ROOM, self.room, times)
+
+
+@frozen(eq=False)
+class AgentRow:
+    """A registration."""
+
+    registration: AgentRegistration
+    created_at: str
+    updated_at: str
+
+    def record(self) -> Record:
+        times = {"created_at": self.created_at, "updated_at": self.updated_at}
+        return Record(RecordKind.AGENT, self.registration, times)
+
+
+@frozen(eq=False)
+class ThreadRow:
+    """A thread with its count."""
+
+    thread: Thread
+    last_message_at: str
+
+    def record(self) -> Record:
+        return Record(RecordKind.THREAD, self.thread, {"last_message_at": self.last_message_at})
+
+
+@frozen(eq=False)
+class DMRow:
+    """A direct conversation with its count and participants."""
+
+    dm: DirectConversation
+    last_message_at: str
+
+    def record(self) -> Record:
+        return Record(RecordKind.DM, self.dm, {"last_message_at": self.last_message_at})
+
+
+@frozen(eq=False)
+class MessageRow:
+    """A message and what is derived from it."""
+
+    message: Message
+    created_at: str
+    artifacts: tuple[Artifact, ...]
+
+    def record(self) -> Record:
+        return Record(RecordKind.MESSAGE, fresh(self.message), {"created_at": self.created_at})
+
+
+Row = RoomRow | AgentRow | ThreadRow | DMRow | MessageRow

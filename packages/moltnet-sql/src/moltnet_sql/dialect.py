@@ -1,0 +1,88 @@
+"""``Dialect``: everything that differs between the engines, in one small object.
+
+The rest of this package knows no engine by name.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, ClassVar
+
+from moltnet_core.errors import MoltnetError
+
+__all__ = ["Dialect"]
+
+
+class Dialect(ABC):
+    """How one engine spells what the others spell differently."""
+
+    named: ClassVar[str]
+    """The placeholder of a named parameter in SQL text, with ``{}`` for its name."""
+
+    keep_row: ClassVar[str]
+    """What is put behind a ``SELECT`` to keep others from changing the row until the transaction ends."""
+
+    take_row: ClassVar[str]
+    """The same for a row that this transaction is going to change."""
+
+    begin_read: ClassVar[str]
+    """Begins a transaction in which every statement sees one state."""
+
+    begin_write: ClassVar[str]
+    """Begins a transaction that writes."""
+
+    # -- order ---------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def by_code_point(self, expression: str) -> str:
+        """SQL by which a text orders and compares by code point."""
+
+    @abstractmethod
+    def time_key(self, column: str) -> str:
+        """SQL of a time's sort key: equal for equal instants, ascending with time."""
+
+    # -- times ---------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def select_time(self, column: str) -> str:
+        """SQL that fetches a time as :meth:`read_time` and :meth:`time_text` take it."""
+
+    @abstractmethod
+    def read_time(self, value: Any) -> datetime:
+        """A fetched time. ``ValueError``: it cannot be held or is no time."""
+
+    @abstractmethod
+    def time_text(self, value: Any) -> str:
+        """A fetched time as RFC 3339 text with every stored digit."""
+
+    @abstractmethod
+    def bind_time(self, text: str) -> Any:
+        """A normalised RFC 3339 text as a parameter."""
+
+    # -- schema --------------------------------------------------------------------------------------
+
+    time_type: ClassVar[str]
+    """The column type of times."""
+
+    @abstractmethod
+    def column_exists(self, table: str, column: str) -> tuple[str, Sequence[Any]]:
+        """A query, with its parameters, that finds a row if the table has the column."""
+
+    @abstractmethod
+    def lock_schema(self) -> str | None:
+        """SQL that takes the migration lock within a transaction, where beginning to write is not enough."""
+
+    # -- errors --------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def is_unique_violation(self, error: BaseException) -> bool:
+        """Whether the error says that a key is taken."""
+
+    @abstractmethod
+    def translate(self, error: BaseException, *, committing: bool) -> MoltnetError | None:
+        """The contract's error for one of the engine's, or ``None`` if it is not the engine's.
+
+        :param committing: it was raised by the commit itself, so the outcome may be unknown.
+        """

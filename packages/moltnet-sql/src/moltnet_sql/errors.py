@@ -1,0 +1,44 @@
+"""Engine errors as the contract's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import peewee
+
+from moltnet_core.errors import MoltnetError
+from moltnet_sql.dialect import Dialect
+
+__all__ = ["Outcome", "engine_error", "translated"]
+
+
+class Outcome:
+    """Whether the commit of a transaction was begun, so that its error leaves the outcome open."""
+
+    committing = False
+
+
+def engine_error(error: BaseException) -> BaseException:
+    """The engine's own error where peewee has wrapped it."""
+    if isinstance(error, peewee.PeeweeException) and error.args and isinstance(error.args[0], BaseException):
+        return error.args[0]
+    return error
+
+
+@contextmanager
+def translated(dialect: Dialect) -> Iterator[Outcome]:
+    """Turn errors of the engine into the contract's; others pass as they are."""
+    outcome = Outcome()
+    translation: MoltnetError | None = None
+    try:
+        yield outcome
+    except MoltnetError:
+        raise
+    except Exception as error:
+        translation = dialect.translate(engine_error(error), committing=outcome.committing)
+        if translation is None:
+            raise
+    if translation is not None:
+        # Raised here, not above, where Python would attach the engine's error with its text as the context.
+        raise translation from translation.__cause__

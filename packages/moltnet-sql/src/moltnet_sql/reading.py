@@ -1,0 +1,311 @@
+"""Reads listings and single things through a session."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import peewee
+from attrs import frozen
+
+from moltnet_core.derivation import member_summary
+from moltnet_core.driver import Lookup
+from moltnet_core.errors import CorruptRecordError, InvalidCursorError
+from moltnet_core.listings import (
+    Agents,
+    Artifacts,
+    DirectConversations,
+    DMMessages,
+    Listing,
+    Members,
+    RoomMessages,
+    Rooms,
+    ThreadMessages,
+    Threads,
+)
+from moltnet_core.records import Counts, RecordKind
+from moltnet_core.types import Room, Start
+from moltnet_sql.models import Models
+from moltnet_sql.rows import Rows
+from moltnet_sql.schema import TABLES
+from moltnet_sql.session import Session
+from moltnet_sql.statements import PageQueries, Statements
+
+__all__ = ["Reader", "Tools"]
+
+
+@frozen
+class Tools:
+    """What readers and writers of one store share."""
+
+    models: Models
+    rows: Rows
+    statements: Statements
+
+    def columns(self, model: Any) -> list[Any]:
+        """A model's columns in the order of :data:`moltnet_sql.schema.TABLES`, times as the dialect fetches them."""
+        select_time = self.rows.dialect.select_time
+        return [
+            peewee.SQL(select_time(column)) if column.endswith("_at") else getattr(model, column)
+            for column in TABLES[model._meta.table_name]
+        ]
+
+    def by_code_point(self, column: str) -> peewee.SQL:
+        """A text column that orders and compares by code point."""
+        return peewee.SQL(self.rows.dialect.by_code_point(column))
+
+
+def _page(query: Any, key: peewee.SQL, before: str | None, after: str | Start | None, limit: int) -> tuple[Any, bool]:
+    """A page of a query ordered by a text key, and whether its rows come backwards."""
+    if after is not None:
+        if not isinstance(after, Start):
+            query = query.where(key > after)
+        return query.order_by(key.asc()).limit(limit), False
+    if before is not None:
+        query = query.where(key < before)
+    return query.order_by(key.desc()).limit(limit), True
+
+
+class Reader:
+    """Reads through one session, and so from one state if the session is in a transaction."""
+
+    def __init__(self, session: Session, tools: Tools) -> None:
+        self._session = session
+        self._tools = tools
+        self._models = tools.models
+        self._rows = tools.rows
+
+    # -- listings ------------------------------------------------------------------------------------
+
+    def read(self, listing: Listing, before: str | None, after: str | Start | None, limit: int) -> list[Any]:
+        """See :meth:`moltnet_core.driver.Driver.read`. A bad cursor gives no rows: see :meth:`require_cursor`."""
+        models = self._models
+        match listing:
+            case RoomMessages() | ThreadMessages() | DMMessages() | Artifacts():
+                return self._read_by_time(listing, before, after, limit)
+            case Rooms():
+                query = models.Room.select(*self._tools.columns(models.Room)).where(models.Room.deleted_at.is_null())
+                return self._rooms(self._by_id(query, "id", before, after, limit))
+            case Threads(room_id):
+                query = models.Thread.select(*self._tools.columns(models.Thread)).where(
+                    models.Thread.room_id == room_id
+                )
+                rows = self._by_id(query, "id", before, after, limit)
+                return [self._rows.decoded("threads", self._rows.thread, row) for row in rows]
+            case DirectConversations():
+                query = models.DirectConversation.select(*self._tools.columns(models.DirectConversation))
+                return self._dms(self._by_id(query, "dm_id", before, after, limit))
+            case Agents():
+                query = models.Agent.select(*self._tools.columns(models.Agent))
+                rows = self._by_id(query, "agent_id", before, after, limit)
+                return [self._rows.decoded("agents", self._rows.agent, row) for row in rows]
+            case Members():
+                member = models.RoomMember
+                query = member.select(member.member_id).distinct().where(member.room_id.in_(self._live_rooms()))
+                return self._members([row[0] for row in self._by_id(query, "member_id", before, after, limit)])
+
+    def has_cursor(self, listing: Listing, before: str | None, after: str | Start | None) -> bool:
+        """Whether the cursor, if the listing needs it to be an item, is one."""
+        cursor = before if before is not None else after
+        if not isinstance(cursor, str) or not isinstance(
+            listing, RoomMessages | ThreadMessages | DMMessages | Artifacts
+        ):
+            return True
+        queries, scope, _, _ = self._of_listing(listing)
+        return bool(self._session.fetch(queries.find, scope | {"cursor": cursor}))
+
+    def require_cursor(self, listing: Listing, before: str | None, after: str | Start | None) -> None:
+        """:raises InvalidCursorError: as :meth:`has_cursor` finds."""
+        if not self.has_cursor(listing, before, after):
+            raise InvalidCursorError(str(after if before is None else before))
+
+    def _of_listing(self, listing: Listing) -> tuple[PageQueries, dict[str, Any], str, Callable[..., Any]]:
+        messages, artifacts = self._tools.statements.messages, self._tools.statements.artifacts
+        match listing:
+            case RoomMessages(key):
+                return messages["room"], {"scope": key}, "messages", self._rows.message
+            case ThreadMessages(key):
+                return messages["thread"], {"scope": key}, "messages", self._rows.message
+            case DMMessages(key):
+                return messages["dm"], {"scope": key}, "messages", self._rows.message
+            case Artifacts(chosen):
+                for kind, key in (("room", chosen.room_id), ("thread", chosen.thread_id), ("dm", chosen.dm_id)):
+                    if key is not None:
+                        return artifacts[kind], {"scope": key}, "artifacts", self._rows.artifact
+                return artifacts["all"], {}, "artifacts", self._rows.artifact
+        raise TypeError(f"{type(listing).__name__} is not ordered by time")
+
+    def _read_by_time(self, listing: Listing, before: str | None, after: str | Start | None, limit: int) -> list[Any]:
+        queries, scope, table, read = self._of_listing(listing)
+        if before is not None:
+            rows = self._session.fetch(queries.before, scope | {"cursor": before, "limit": limit})
+        elif after is None:
+            rows = self._session.fetch(queries.newest, scope | {"limit": limit})
+        elif isinstance(after, Start):
+            rows = self._session.fetch(queries.oldest, scope | {"limit": limit})
+        else:
+            rows = self._session.fetch(queries.after, scope | {"cursor": after, "limit": limit})
+        if after is None:
+            rows.reverse()
+        decoded = self._rows.decoded
+        return [decoded(table, read, row) for row in rows]
+
+    def _by_id(
+        self, query: Any, key: str, before: str | None, after: str | Start | None, limit: int
+    ) -> list[Sequence[Any]]:
+        page, backwards = _page(query, self._tools.by_code_point(key), before, after, limit)
+        rows = self._session.fetch_query(page)
+        if backwards:
+            rows.reverse()
+        return rows
+
+    def _live_rooms(self) -> Any:
+        room = self._models.Room
+        return room.select(room.id).where(room.deleted_at.is_null())
+
+    def _rooms(self, rows: Sequence[Sequence[Any]]) -> list[Any]:
+        members = self._grouped(self._models.RoomMember, "room_id", "member_id", [row[0] for row in rows])
+        return [self._rows.decoded("rooms", self._rows.room, row, members[row[0]]) for row in rows]
+
+    def _dms(self, rows: Sequence[Sequence[Any]]) -> list[Any]:
+        participants = self._grouped(self._models.DMParticipant, "dm_id", "participant_id", [row[0] for row in rows])
+        return [self._rows.decoded("dm_conversations", self._rows.dm, row, participants[row[0]]) for row in rows]
+
+    def _grouped(self, model: Any, owner: str, value: str, keys: Sequence[Any]) -> defaultdict[Any, list[Any]]:
+        """The values of many owners, by owner."""
+        groups: defaultdict[Any, list[Any]] = defaultdict(list)
+        if keys:
+            of_owner, of_value = getattr(model, owner), getattr(model, value)
+            for key, item in self._session.fetch_query(model.select(of_owner, of_value).where(of_owner.in_(keys))):
+                groups[key].append(item)
+        return groups
+
+    def _members(self, member_ids: Sequence[str]) -> list[Any]:
+        if not member_ids:
+            return []
+        member, room = self._models.RoomMember, self._models.Room
+        query = (
+            member.select(member.member_id, room.id, room.network_id)
+            .join(room, on=(member.room_id == room.id))
+            .where(member.member_id.in_(member_ids), room.deleted_at.is_null())
+        )
+        rooms: defaultdict[str, list[tuple[str, str]]] = defaultdict(list)
+        for member_id, room_id, network_id in self._session.fetch_query(query):
+            rooms[member_id].append((room_id, network_id))
+        return [
+            self._rows.decoded("room_members", lambda row: member_summary(*row), (member_id, rooms[member_id]))
+            for member_id in member_ids
+            if rooms[member_id]
+        ]
+
+    # -- single things -------------------------------------------------------------------------------
+
+    def get(self, lookup: Lookup, key: str) -> Any:
+        """See :meth:`moltnet_core.driver.Driver.get`."""
+        found = self._find(lookup, key)
+        if not found:
+            return None
+        if isinstance(found[0], CorruptRecordError):
+            raise found[0]
+        return found[0]
+
+    def _find(self, lookup: Lookup, key: str) -> list[Any]:
+        models, decoded = self._models, self._rows.decoded
+        match lookup:
+            case Lookup.ROOM:
+                return self._rooms(self._by_key(models.Room, models.Room.id == key, models.Room.deleted_at.is_null()))
+            case Lookup.MESSAGE:
+                rows = self._by_key(models.Message, models.Message.id == key)
+                return [decoded("messages", self._rows.message, row) for row in rows]
+            case Lookup.THREAD:
+                rows = self._by_key(models.Thread, models.Thread.id == key)
+                return [decoded("threads", self._rows.thread, row) for row in rows]
+            case Lookup.DM:
+                return self._dms(self._by_key(models.DirectConversation, models.DirectConversation.dm_id == key))
+            case Lookup.AGENT:
+                rows = self._by_key(models.Agent, models.Agent.agent_id == key)
+                return [decoded("agents", self._rows.agent, row) for row in rows]
+            case Lookup.CREDENTIAL:
+                if not key:
+                    return []
+                agent = models.Agent
+                query = agent.select(*self._tools.columns(agent)).where(agent.credential_key == key)
+                rows = self._session.fetch_query(query.order_by(self._tools.by_code_point("agent_id")).limit(1))
+                return [decoded("agents", self._rows.agent, row) for row in rows]
+            case Lookup.MEMBER:
+                return self._members([key])
+
+    def _by_key(self, model: Any, *conditions: Any) -> list[Sequence[Any]]:
+        return self._session.fetch_query(model.select(*self._tools.columns(model)).where(*conditions))
+
+    def room(self, room_id: str) -> Room:
+        """A room that is known to be there."""
+        found: Room = self.get(Lookup.ROOM, room_id)
+        return found
+
+    # -- records -------------------------------------------------------------------------------------
+
+    def records(self, kind: RecordKind, ids: Iterable[str]) -> dict[str, Any]:
+        """The stored records of some ids, by id; a ``CorruptRecordError`` where one cannot be decoded."""
+        keys = list(ids)
+        if not keys:
+            return {}
+        model, key = self._record_table(kind)
+        return {row[0]: record for row, record in self._decode_records(kind, self._by_key(model, key.in_(keys)))}
+
+    def records_after(self, kind: RecordKind, after: str | None, limit: int) -> list[Any]:
+        """The next records of a kind that is ordered by id."""
+        model, key = self._record_table(kind)
+        query = model.select(*self._tools.columns(model))
+        rows = self._by_id(query, key.column_name, None, Start.START if after is None else after, limit)
+        return [record for _, record in self._decode_records(kind, rows)]
+
+    def _record_table(self, kind: RecordKind) -> tuple[Any, Any]:
+        models = self._models
+        return {
+            RecordKind.ROOM: (models.Room, models.Room.id),
+            RecordKind.AGENT: (models.Agent, models.Agent.agent_id),
+            RecordKind.THREAD: (models.Thread, models.Thread.id),
+            RecordKind.DM: (models.DirectConversation, models.DirectConversation.dm_id),
+            RecordKind.MESSAGE: (models.Message, models.Message.id),
+        }[kind]
+
+    def _decode_records(self, kind: RecordKind, rows: Sequence[Sequence[Any]]) -> list[tuple[Sequence[Any], Any]]:
+        keys = [row[0] for row in rows]
+        read, table = {
+            RecordKind.ROOM: (self._rows.room_record, "rooms"),
+            RecordKind.AGENT: (self._rows.agent_record, "agents"),
+            RecordKind.THREAD: (self._rows.thread_record, "threads"),
+            RecordKind.DM: (self._rows.dm_record, "dm_conversations"),
+            RecordKind.MESSAGE: (self._rows.message_record, "messages"),
+        }[kind]
+        if kind is RecordKind.ROOM:
+            more = self._grouped(self._models.RoomMember, "room_id", "member_id", keys)
+        elif kind is RecordKind.DM:
+            more = self._grouped(self._models.DMParticipant, "dm_id", "participant_id", keys)
+        else:
+            return [(row, self._rows.decoded(table, read, row)) for row in rows]
+        return [(row, self._rows.decoded(table, read, row, more[row[0]])) for row in rows]
+
+    # -- counts --------------------------------------------------------------------------------------
+
+    def counts(self) -> Counts:
+        """How much is stored."""
+        models = self._models
+
+        def count(query: Any) -> int:
+            found: int = self._session.fetch_query(query.select(peewee.fn.COUNT(peewee.SQL("*"))))[0][0]
+            return found
+
+        live = count(models.Room.select().where(models.Room.deleted_at.is_null()))
+        return Counts(
+            rooms=live,
+            removed_rooms=count(models.Room.select()) - live,
+            members=count(models.RoomMember.select().where(models.RoomMember.room_id.in_(self._live_rooms()))),
+            agents=count(models.Agent.select()),
+            threads=count(models.Thread.select()),
+            dms=count(models.DirectConversation.select()),
+            messages=count(models.Message.select()),
+            artifacts=count(models.Artifact.select()),
+        )

@@ -1,0 +1,70 @@
+"""Scanning everything that is stored, in one read transaction."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+from moltnet_core.errors import CorruptRecordError, InvalidCursorError, StoreClosedError
+from moltnet_core.records import Record, RecordKind
+from moltnet_sql.reading import Reader
+from moltnet_sql.session import Session
+from moltnet_sql.statements import Statements
+
+__all__ = ["SqlSnapshot"]
+
+_IDS_AT_ONCE = 500
+
+
+class SqlSnapshot:
+    """Scans through a session of its own, in a transaction that began before.
+
+    Messages have no index in the order of a scan, which would cost every append. So their ids are sorted once by the
+    engine and streamed, and a scan that goes on where the last one ended continues the stream.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        reader: Reader,
+        statements: Statements,
+        translating: Callable[[], AbstractContextManager[Any]],
+    ) -> None:
+        self._session = session
+        self._reader = reader
+        self._statements = statements
+        self._translating = translating
+        self._process = os.getpid()
+        self._stream: Iterator[Sequence[Any]] | None = None
+        self._position: str | None = None
+
+    def scan(self, kind: RecordKind, after: str | None, limit: int) -> list[Record | CorruptRecordError]:
+        """See :class:`moltnet_core.driver.DriverSnapshot`."""
+        if os.getpid() != self._process:
+            raise StoreClosedError("a snapshot belongs to the process that made it; make another one here")
+        with self._translating():
+            if kind is not RecordKind.MESSAGE:
+                return self._reader.records_after(kind, after, limit)
+            return self._scan_messages(after, limit)
+
+    def _scan_messages(self, after: str | None, limit: int) -> list[Record | CorruptRecordError]:
+        if self._stream is None or after != self._position:
+            self._stream = iter(self._open_stream(after))
+        found: list[Record | CorruptRecordError] = []
+        while len(found) < limit:
+            ids = [row[0] for row, _ in zip(self._stream, range(min(_IDS_AT_ONCE, limit - len(found))), strict=False)]
+            if not ids:
+                break
+            records = self._reader.records(RecordKind.MESSAGE, ids)
+            found += [records[key] for key in ids]
+            self._position = ids[-1]
+        return found
+
+    def _open_stream(self, after: str | None) -> Any:
+        if after is None:
+            return self._session.stream(self._statements.scan_messages)
+        if not self._reader.records(RecordKind.MESSAGE, [after]):
+            raise InvalidCursorError(after)
+        return self._session.stream(self._statements.scan_messages_after, {"cursor": after})

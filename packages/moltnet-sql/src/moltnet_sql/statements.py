@@ -1,0 +1,173 @@
+"""The SQL of appends and of pages of messages and artifacts, written once; made when a store is opened, never per call.
+
+A page goes by the listing's sort key. With a cursor it is read as two ranges, each of which an index yields in order:
+what shares the cursor's instant, and what is before or after that instant. One comparison with the whole key would be
+shorter, but SQLite uses no index for it when the key begins with an expression.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from attrs import frozen
+
+from moltnet_sql.dialect import Dialect
+from moltnet_sql.schema import TABLES
+
+__all__ = ["ARTIFACT_SCOPES", "MESSAGE_SCOPES", "PageQueries", "Statements", "make_statements"]
+
+MESSAGE_SCOPES = {
+    "room": "target_kind = 'room' AND room_id = {scope}",
+    "thread": "target_kind = 'thread' AND thread_id = {scope}",
+    "dm": "target_kind = 'dm' AND dm_id = {scope}",
+}
+"""Which rows a listing of messages is of, by the target's kind."""
+
+ARTIFACT_SCOPES = {
+    "room": "target_kind IN ('room', 'thread') AND room_id = {scope}",
+    "thread": "target_kind = 'thread' AND thread_id = {scope}",
+    "dm": "target_kind = 'dm' AND dm_id = {scope}",
+    "all": "1 = 1",
+}
+"""Which rows a listing of artifacts is of."""
+
+
+@frozen
+class PageQueries:
+    """The queries of one listing. Parameters by name: ``scope``, ``limit``, ``cursor``.
+
+    :param newest: the last rows, newest first.
+    :param oldest: the first rows.
+    :param before: the rows just before the cursor, newest first; none when the cursor is not in the listing.
+    :param after: the rows just after the cursor; none when the cursor is not in the listing.
+    :param find: a row if the cursor is in the listing.
+    """
+
+    newest: str
+    oldest: str
+    before: str
+    after: str
+    find: str
+
+
+@frozen
+class Statements:
+    """All of them.
+
+    :param messages: by the kind of conversation.
+    :param artifacts: by the kind of conversation, or ``all``.
+    :param insert_message: parameters by column.
+    :param insert_artifact: parameters by column.
+    :param count_thread: creates a thread, or counts ``message_count`` more in it. Parameters by column.
+    :param count_dm: creates a DM conversation, or counts ``message_count`` more and takes over network and full id.
+    :param scan_messages: ids of all messages in order; ``scan_messages_after`` those after ``cursor``.
+    """
+
+    messages: Mapping[str, PageQueries]
+    artifacts: Mapping[str, PageQueries]
+    insert_message: str
+    insert_artifact: str
+    live_room: str
+    thread_room: str
+    dm_exists: str
+    count_thread: str
+    count_dm: str
+    join_dm: str
+    scan_messages: str
+    scan_messages_after: str
+
+
+def _page_queries(dialect: Dialect, table: str, scope: str, tie: Sequence[str]) -> PageQueries:
+    """The queries of a listing ordered by (``created_at``, ``tie``…)."""
+    scope = scope.format(scope=dialect.named.format("scope"))
+    limit, cursor = dialect.named.format("limit"), dialect.named.format("cursor")
+    columns = selected(dialect, table)
+    key = dialect.time_key("created_at")
+    ties = [dialect.by_code_point(column) if column.endswith("id") else column for column in tie]
+
+    def order(first: str, direction: str) -> str:
+        return ", ".join(f"{expression} {direction}" for expression in (first, *ties))
+
+    def end(direction: str) -> str:
+        return f"SELECT {columns} FROM {table} WHERE {scope} ORDER BY {order(key, direction)} LIMIT {limit}"
+
+    def beside(compare: str, direction: str) -> str:
+        source = f"SELECT {columns}, {key} AS sort_key FROM {table} WHERE {scope}"
+        own, its = ", ".join(ties), ", ".join(tie)
+        own = f"({own})" if len(ties) > 1 else own
+        return f"""
+            WITH place AS (SELECT {key} AS sort_key, {its} FROM {table} WHERE {scope} AND id = {cursor})
+            SELECT * FROM (
+                SELECT * FROM (
+                    {source} AND {key} = (SELECT sort_key FROM place) AND {own} {compare} (SELECT {its} FROM place)
+                    ORDER BY {order(key, direction)} LIMIT {limit}
+                ) AS same_instant
+                UNION ALL
+                SELECT * FROM (
+                    {source} AND {key} {compare} (SELECT sort_key FROM place)
+                    ORDER BY {order(key, direction)} LIMIT {limit}
+                ) AS beyond
+            ) AS page
+            ORDER BY {order("sort_key", direction)} LIMIT {limit}"""
+
+    return PageQueries(
+        newest=end("DESC"),
+        oldest=end("ASC"),
+        before=beside("<", "DESC"),
+        after=beside(">", "ASC"),
+        find=f"SELECT 1 FROM {table} WHERE {scope} AND id = {cursor}",
+    )
+
+
+def selected(dialect: Dialect, table: str) -> str:
+    """The columns of a table in the order of :data:`moltnet_sql.schema.TABLES`, times as the dialect fetches them."""
+    return ", ".join(
+        f"{dialect.select_time(column)} AS {column}" if column.endswith("_at") else column for column in TABLES[table]
+    )
+
+
+def make_statements(dialect: Dialect) -> Statements:
+    """All statements in one engine's spelling."""
+
+    def insert(table: str) -> str:
+        columns = TABLES[table]
+        values = ", ".join(dialect.named.format(column) for column in columns)
+        return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({values})"
+
+    def named(name: str) -> str:
+        return dialect.named.format(name)
+
+    def later(table: str) -> str:
+        old, new = f"{table}.last_message_at", "excluded.last_message_at"
+        return f"CASE WHEN {dialect.time_key(new)} > {dialect.time_key(old)} THEN {new} ELSE {old} END"
+
+    def count(table: str, key: str, also: Sequence[str] = ()) -> str:
+        taken = "".join(f", {column} = excluded.{column}" for column in also)
+        return f"""
+            {insert(table)}
+            ON CONFLICT ({key}) DO UPDATE SET
+                message_count = {table}.message_count + excluded.message_count,
+                last_message_at = {later(table)}{taken}"""
+
+    key, by_id = dialect.time_key("created_at"), dialect.by_code_point("id")
+    at_cursor = f"(SELECT {key} FROM messages WHERE id = {named('cursor')})"
+    return Statements(
+        messages={kind: _page_queries(dialect, "messages", scope, ("id",)) for kind, scope in MESSAGE_SCOPES.items()},
+        artifacts={
+            kind: _page_queries(dialect, "artifacts", scope, ("message_id", "part_index"))
+            for kind, scope in ARTIFACT_SCOPES.items()
+        },
+        insert_message=insert("messages"),
+        insert_artifact=insert("artifacts"),
+        live_room=f"SELECT 1 FROM rooms WHERE id = {named('id')} AND deleted_at IS NULL{dialect.keep_row}",
+        thread_room=f"SELECT room_id FROM threads WHERE id = {named('id')}",
+        dm_exists=f"SELECT 1 FROM dm_conversations WHERE dm_id = {named('id')}",
+        count_thread=count("threads", "id"),
+        count_dm=count("dm_conversations", "dm_id", also=("network_id", "fqid")),
+        join_dm=f"{insert('dm_participants')} ON CONFLICT (dm_id, participant_id) DO NOTHING",
+        scan_messages=f"SELECT id FROM messages ORDER BY {key}, {by_id}",
+        scan_messages_after=f"""
+            SELECT id FROM messages
+            WHERE {key} > {at_cursor} OR ({key} = {at_cursor} AND {by_id} > {named("cursor")})
+            ORDER BY {key}, {by_id}""",
+    )

@@ -1,0 +1,366 @@
+"""Writes through a session that is in a writing transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from itertools import groupby
+from typing import Any
+
+from attrs import define
+
+from moltnet_core.derivation import merge_registration, resolve_duplicates
+from moltnet_core.driver import Appended, LoadRecord, Lookup, NewMessage
+from moltnet_core.errors import (
+    CorruptRecordError,
+    RecordConflictError,
+    RoomExistsError,
+    RoomNotFoundError,
+    ThreadRoomMismatchError,
+    ValidationError,
+)
+from moltnet_core.records import LoadResult, Record, RecordKind, same_record
+from moltnet_core.timestamps import NO_TIME_TEXT, format_time
+from moltnet_core.types import AgentRegistration, DirectConversation, Message, Room, Thread
+from moltnet_sql.reading import Reader, Tools
+from moltnet_sql.session import Session
+
+__all__ = ["Writer"]
+
+
+@define
+class _Tally:
+    """What a batch adds to one thread or DM."""
+
+    conversation: Thread | DirectConversation
+    count: int = 0
+    last: str = NO_TIME_TEXT
+
+    def add(self, moment: str) -> None:
+        self.count += 1
+        self.last = max(self.last, moment)
+
+
+class Writer:
+    """Writes through one session. An error leaves the transaction to be rolled back by whoever opened it."""
+
+    def __init__(self, session: Session, tools: Tools) -> None:
+        self._session = session
+        self._tools = tools
+        self._models = tools.models
+        self._statements = tools.statements
+        self._rows = tools.rows
+        self._reader = Reader(session, tools)
+
+    # -- messages ------------------------------------------------------------------------------------
+
+    def append(self, batch: Sequence[NewMessage]) -> list[Appended]:
+        """Append messages none of whose ids is taken; a unique violation says that one is."""
+        seen_rooms: set[str] = set()
+        thread_rooms: dict[str, str] = {}
+        known_dms: set[str] = set()
+        tallies: dict[tuple[RecordKind, str], _Tally] = {}
+        appended, messages, artifacts = [], [], []
+        for new in batch:
+            created = self._check_target(new, seen_rooms, thread_rooms, known_dms)
+            moment = format_time(new.message.created_at)
+            row = self._rows.message_row(new.message)
+            messages.append(row)
+            artifacts += [self._rows.artifact_row(artifact, row) for artifact in new.artifacts]
+            conversation = new.thread or new.dm
+            if conversation is not None:
+                self._tally(tallies, conversation, moment)
+            appended.append(Appended(created=created))
+        self._insert(messages, artifacts, tallies)
+        for dm in {(new.dm.id, new.dm.participant_ids): new.dm for new in batch if new.dm is not None}.values():
+            self._join_dm(dm)
+        return appended
+
+    def _check_target(
+        self, new: NewMessage, seen_rooms: set[str], thread_rooms: dict[str, str], known_dms: set[str]
+    ) -> bool:
+        """Whether the message creates its thread or DM.
+
+        :raises RoomNotFoundError: its room is not there.
+        :raises ThreadRoomMismatchError: its thread belongs to another room.
+        """
+        room_id = new.message.target.room_id
+        if new.dm is None and room_id not in seen_rooms:
+            if room_id is None or not self._session.fetch(self._statements.live_room, {"id": room_id}):
+                raise RoomNotFoundError(room_id or "")
+            seen_rooms.add(room_id)
+        if new.thread is not None:
+            thread_id, created = new.thread.id, False
+            if thread_id not in thread_rooms:
+                rows = self._session.fetch(self._statements.thread_room, {"id": thread_id})
+                created = not rows
+                thread_rooms[thread_id] = rows[0][0] if rows else new.thread.room_id
+            if thread_rooms[thread_id] != new.thread.room_id:
+                raise ThreadRoomMismatchError(thread_id, new.thread.room_id, thread_rooms[thread_id])
+            return created
+        if new.dm is not None and new.dm.id not in known_dms:
+            known_dms.add(new.dm.id)
+            return not self._session.fetch(self._statements.dm_exists, {"id": new.dm.id})
+        return False
+
+    @staticmethod
+    def _tally(
+        tallies: dict[tuple[RecordKind, str], _Tally], conversation: Thread | DirectConversation, moment: str
+    ) -> None:
+        kind = RecordKind.THREAD if isinstance(conversation, Thread) else RecordKind.DM
+        tally = tallies.setdefault((kind, conversation.id), _Tally(conversation))
+        if kind is RecordKind.DM:
+            tally.conversation = conversation  # the latest appended names the network; a thread keeps its first's
+        tally.add(moment)
+
+    def _insert(
+        self,
+        messages: Sequence[dict[str, Any]],
+        artifacts: Sequence[dict[str, Any]],
+        tallies: dict[tuple[RecordKind, str], _Tally],
+    ) -> None:
+        session, statements = self._session, self._statements
+        for tally in tallies.values():
+            conversation = tally.conversation
+            if isinstance(conversation, Thread):
+                row = self._rows.thread_row(conversation, tally.count, tally.last)
+                session.execute(statements.count_thread, row)
+            else:
+                row = self._rows.dm_row(conversation, tally.count, tally.last)
+                session.execute(statements.count_dm, row)
+        if len(messages) == 1:
+            session.execute(statements.insert_message, messages[0])
+        else:
+            session.execute_many(statements.insert_message, messages)
+        if artifacts:
+            session.execute_many(statements.insert_artifact, artifacts)
+
+    def _join_dm(self, dm: DirectConversation) -> None:
+        rows = [{"dm_id": dm.id, "participant_id": participant} for participant in dm.participant_ids]
+        if rows:
+            self._session.execute_many(self._statements.join_dm, rows)
+
+    def append_resolving(self, batch: Sequence[NewMessage], *, retry: bool) -> list[Appended]:
+        """Append messages some of whose ids may be taken: what is slower, and says exactly what is wrong."""
+        found = self._reader.records(RecordKind.MESSAGE, [new.message.id for new in batch])
+        stored = {key: _message_of(record) for key, record in found.items()}
+        replayed = resolve_duplicates(batch, stored, retry=retry)
+        fresh = iter(self.append([new for index, new in enumerate(batch) if index not in replayed]))
+        return [Appended(replayed=True) if index in replayed else next(fresh) for index in range(len(batch))]
+
+    # -- rooms ---------------------------------------------------------------------------------------
+
+    def create_room(self, room: Room, created_at: str | None = None, removed_at: str | None = None) -> None:
+        """Insert a room with its members.
+
+        :raises RoomExistsError: the id is taken.
+        """
+        model = self._models.Room
+        query = model.insert(
+            id=room.id,
+            network_id=room.network_id,
+            fqid=room.fqid,
+            name=room.name,
+            created_at=created_at or format_time(room.created_at),
+            deleted_at=removed_at,
+            visibility=room.visibility,
+            write_policy=room.write_policy,
+        ).on_conflict_ignore()
+        if self._session.execute_query(query) != 1:
+            live = self._reader.get(Lookup.ROOM, room.id)
+            raise RoomExistsError(room.id, removed=live is None)
+        self._add_members(room.id, room.members)
+
+    def _add_members(self, room_id: str, members: Sequence[str]) -> None:
+        if members:
+            rows = [{"room_id": room_id, "member_id": member} for member in members]
+            self._session.execute_query(self._models.RoomMember.insert_many(rows).on_conflict_ignore())
+
+    def _drop_members(self, *conditions: Any) -> None:
+        self._session.execute_query(self._models.RoomMember.delete().where(*conditions))
+
+    def change_room(self, room_id: str, values: dict[str, Any]) -> None:
+        """Set columns of a room.
+
+        :raises RoomNotFoundError: it is not there or was removed.
+        """
+        model = self._models.Room
+        query = model.update(values).where(model.id == room_id, model.deleted_at.is_null())
+        if self._session.execute_query(query) != 1:
+            raise RoomNotFoundError(room_id)
+
+    def reconcile_room(self, room: Room) -> Room:
+        """See :meth:`moltnet_core.driver.Driver.reconcile_room`."""
+        self.change_room(room.id, {"name": room.name, "visibility": room.visibility, "write_policy": room.write_policy})
+        self._drop_members(self._models.RoomMember.room_id == room.id)
+        self._add_members(room.id, room.members)
+        return self._reader.room(room.id)
+
+    def update_members(self, room_id: str, add: Sequence[str], remove: Sequence[str]) -> Room:
+        """See :meth:`moltnet_core.driver.Driver.update_members`."""
+        if not self._session.fetch(self._statements.live_room, {"id": room_id}):
+            raise RoomNotFoundError(room_id)
+        member = self._models.RoomMember
+        self._add_members(room_id, add)
+        if remove:
+            self._drop_members(member.room_id == room_id, member.member_id.in_(list(remove)))
+        return self._reader.room(room_id)
+
+    def remove_room(self, room_id: str, removed_at: datetime) -> None:
+        """See :meth:`moltnet_core.driver.Driver.remove_room`."""
+        self.change_room(room_id, {"deleted_at": format_time(removed_at)})
+        self._drop_members(self._models.RoomMember.room_id == room_id)
+
+    def remove_member(self, member_id: str) -> None:
+        """See :meth:`moltnet_core.driver.Driver.remove_member`."""
+        self._drop_members(self._models.RoomMember.member_id == member_id)
+
+    # -- agents --------------------------------------------------------------------------------------
+
+    def save_agent(self, registration: AgentRegistration, *, rebind: bool) -> AgentRegistration:
+        """See :meth:`moltnet_core.driver.Driver.save_agent`."""
+        stored = self._stored_agent(registration.agent_id)
+        if stored is None and self._insert_agent(registration):
+            return registration
+        # It is there, or somebody inserted it a moment ago.
+        stored = stored or self._stored_agent(registration.agent_id)
+        merged = merge_registration(stored, registration, rebind=rebind)
+        agent = self._models.Agent
+        values = {
+            "display_name": merged.display_name or "",
+            "credential_key": merged.credential_key,
+            "updated_at": format_time(merged.updated_at),
+        }
+        self._session.execute_query(agent.update(values).where(agent.agent_id == merged.agent_id))
+        return merged
+
+    def _stored_agent(self, agent_id: str) -> AgentRegistration | None:
+        agent = self._models.Agent
+        sql, parameters = agent.select(*self._tools.columns(agent)).where(agent.agent_id == agent_id).sql()
+        rows = self._session.fetch(f"{sql}{self._rows.dialect.take_row}", parameters)
+        if not rows:
+            return None
+        found = self._rows.decoded("agents", self._rows.agent, rows[0])
+        if isinstance(found, CorruptRecordError):
+            raise found
+        registration: AgentRegistration = found
+        return registration
+
+    def _insert_agent(
+        self, registration: AgentRegistration, created_at: str | None = None, updated_at: str | None = None
+    ) -> bool:
+        query = self._models.Agent.insert(
+            agent_id=registration.agent_id,
+            network_id=registration.network_id,
+            actor_uid=registration.actor_uid,
+            actor_uri=registration.actor_uri,
+            display_name=registration.display_name or "",
+            credential_key=registration.credential_key,
+            created_at=created_at or format_time(registration.created_at),
+            updated_at=updated_at or format_time(registration.updated_at),
+        ).on_conflict_ignore()
+        return self._session.execute_query(query) == 1
+
+    def remove_agent(self, agent_id: str) -> None:
+        """See :meth:`moltnet_core.driver.Driver.remove_agent`."""
+        agent = self._models.Agent
+        self._session.execute_query(agent.delete().where(agent.agent_id == agent_id))
+
+    # -- records -------------------------------------------------------------------------------------
+
+    def load(self, records: Sequence[LoadRecord], digits: int) -> LoadResult:
+        """See :meth:`moltnet_core.driver.Driver.load`."""
+        unchanged = 0
+        for kind, items in groupby(records, key=lambda item: item.record.kind):
+            group = list(items)
+            known = self._reader.records(kind, [item.record.id for item in group])
+            fresh = []
+            for item in group:
+                stored = known.get(item.record.id)
+                if stored is None:
+                    known[item.record.id] = item.record
+                    fresh.append(item)
+                elif isinstance(stored, CorruptRecordError) or not same_record(stored, item.record, digits):
+                    raise RecordConflictError(kind, item.record.id)
+                else:
+                    unchanged += 1
+            if kind is RecordKind.MESSAGE:
+                self._load_messages(fresh)
+            else:
+                for item in fresh:
+                    self._load_one(item.record)
+        return LoadResult(len(records) - unchanged, unchanged)
+
+    def _load_one(self, record: Record) -> None:
+        value, times = record.value, record.times
+        if isinstance(value, Room):
+            self.create_room(value, times["created_at"], times.get("removed_at"))
+        elif isinstance(value, AgentRegistration):
+            self._insert_agent(value, times["created_at"], times["updated_at"])
+        elif isinstance(value, Thread):
+            self._require(record, RecordKind.ROOM, {value.room_id})
+            row = self._rows.thread_row(value, 0, NO_TIME_TEXT)
+            self._session.execute(self._statements.count_thread, row)
+        elif isinstance(value, DirectConversation):
+            self._session.execute(self._statements.count_dm, self._rows.dm_row(value, 0, NO_TIME_TEXT))
+            self._join_dm(value)
+
+    def _load_messages(self, items: Sequence[LoadRecord]) -> None:
+        tallies: dict[tuple[RecordKind, str], _Tally] = {}
+        messages, artifacts = [], []
+        conversations = self._conversations_of(items)
+        for item in items:
+            if item.new is None:
+                raise ValidationError(f"{item.record.kind} {item.record.id!r}", "is not prepared for loading")
+            target, moment = item.new.message.target, item.record.times["created_at"]
+            for kind, key in _named(target.kind, target.room_id, target.thread_id, target.dm_id):
+                stored = conversations.get((kind, key))
+                if stored is None:
+                    raise _missing(item.record, kind, key)
+                if kind is not RecordKind.ROOM:
+                    self._tally(tallies, stored, moment)
+            row = self._rows.message_row(item.new.message, moment)
+            messages.append(row)
+            artifacts += [self._rows.artifact_row(artifact, row) for artifact in item.new.artifacts]
+        if messages:
+            self._insert(messages, artifacts, tallies)
+
+    def _conversations_of(self, items: Sequence[LoadRecord]) -> dict[tuple[RecordKind, str], Any]:
+        """The stored rooms, threads and DMs that messages name."""
+        wanted: dict[RecordKind, set[str]] = {}
+        for item in items:
+            if item.new is not None:
+                target = item.new.message.target
+                for kind, key in _named(target.kind, target.room_id, target.thread_id, target.dm_id):
+                    wanted.setdefault(kind, set()).add(key)
+        found: dict[tuple[RecordKind, str], Any] = {}
+        for kind, keys in wanted.items():
+            for key, record in self._reader.records(kind, keys).items():
+                if isinstance(record, CorruptRecordError):
+                    raise record
+                found[kind, key] = record.value
+        return found
+
+    def _require(self, record: Record, kind: RecordKind, keys: Iterable[str]) -> None:
+        wanted = set(keys)
+        missing = wanted - set(self._reader.records(kind, wanted))
+        if missing:
+            raise _missing(record, kind, min(missing))
+
+
+def _message_of(record: Record | CorruptRecordError) -> Message | None:
+    return record.value if isinstance(record, Record) and isinstance(record.value, Message) else None
+
+
+def _named(
+    target_kind: str, room_id: str | None, thread_id: str | None, dm_id: str | None
+) -> list[tuple[RecordKind, str]]:
+    """What a loaded message of a target's kind needs to be stored already."""
+    if target_kind == "dm":
+        return [(RecordKind.DM, dm_id or "")]
+    named = [(RecordKind.ROOM, room_id or "")]
+    return [*named, (RecordKind.THREAD, thread_id or "")] if target_kind == "thread" else named
+
+
+def _missing(record: Record, kind: RecordKind, key: str) -> ValidationError:
+    return ValidationError(f"{record.kind} {record.id!r}", f"its {kind} {key!r} is not stored; load that record first")

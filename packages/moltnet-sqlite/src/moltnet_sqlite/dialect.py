@@ -1,0 +1,118 @@
+"""SQLite's spelling of what the SQL backends share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from moltnet_core.errors import (
+    CorruptStoreError,
+    DriverError,
+    MoltnetError,
+    ReadOnlyStoreError,
+    StorageFullError,
+    StorageIOError,
+    StoreBusyError,
+    StoreUnavailableError,
+    ValidationError,
+)
+from moltnet_core.timestamps import parse_time
+from moltnet_sql import Dialect
+from moltnet_sqlite.engine import sqlite3
+
+__all__ = ["SQLiteDialect"]
+
+_UNIQUE: Final = ("SQLITE_CONSTRAINT_PRIMARYKEY", "SQLITE_CONSTRAINT_UNIQUE")
+
+
+class SQLiteDialect(Dialect):
+    """Times are RFC 3339 texts, and texts compare by code point already."""
+
+    named = ":{}"
+    keep_row = ""
+    take_row = ""
+    begin_read = "BEGIN"
+    begin_write = "BEGIN IMMEDIATE"
+    time_type = "TEXT"
+
+    def by_code_point(self, expression: str) -> str:
+        return expression
+
+    def time_key(self, column: str) -> str:
+        # One text per instant, ascending with time, however many digits the row has and whether its zeros were
+        # trimmed. (Without the zeros "…05.12" and "…05.120000000" would be two.)
+        return f"rtrim({column}, 'Z0.')"
+
+    def select_time(self, column: str) -> str:
+        return column
+
+    def read_time(self, value: Any) -> datetime:
+        return parse_time(value)
+
+    def time_text(self, value: Any) -> str:
+        parse_time(value)
+        return str(value)
+
+    def bind_time(self, text: str) -> Any:
+        return text
+
+    def column_exists(self, table: str, column: str) -> tuple[str, Sequence[Any]]:
+        return "SELECT 1 FROM pragma_table_info(?) WHERE name = ?", (table, column)
+
+    def lock_schema(self) -> str | None:
+        return None
+
+    def is_unique_violation(self, error: BaseException) -> bool:
+        if not isinstance(error, sqlite3.IntegrityError):
+            return False
+        # pysqlite3 gives the primary code only, so the text has to say which constraint it was.
+        return getattr(error, "sqlite_errorname", None) in _UNIQUE or "UNIQUE constraint failed" in str(error)
+
+    def translate(self, error: BaseException, *, committing: bool) -> MoltnetError | None:
+        if isinstance(error, UnicodeEncodeError):
+            return ValidationError("a text", "holds a lone surrogate, which no backend can store")
+        if not isinstance(error, sqlite3.Error):
+            return None
+        name = getattr(error, "sqlite_errorname", None) or type(error).__name__
+        translation = _translation(name, str(error), committing=committing)
+        translation.__cause__ = DriverError(type(error).__name__, name)
+        return translation
+
+
+def _translation(name: str, text: str, *, committing: bool) -> MoltnetError:
+    """The contract's error for a result code's name. The text is looked at where there is no code, and never shown."""
+    primary = "_".join(name.split("_")[:2])
+    match primary:
+        case "SQLITE_BUSY" | "SQLITE_LOCKED":
+            return StoreBusyError(
+                "another connection held the database's lock for longer than busy_timeout; try again, "
+                "or open with a longer ?busy_timeout=SECONDS"
+            )
+        case "SQLITE_FULL":
+            return StorageFullError(
+                "no space is left for the database; earlier data is intact; make room and try again"
+            )
+        case "SQLITE_READONLY":
+            return ReadOnlyStoreError("the database file cannot be written; open it with mode=ro to read it")
+        case "SQLITE_IOERR":
+            return StorageIOError(
+                "the disk or file system of the database failed", committed=None if committing else False
+            )
+        case "SQLITE_CANTOPEN" | "SQLITE_PERM" | "SQLITE_AUTH":
+            return StoreUnavailableError("the database file, or a file beside it, cannot be opened")
+        case "SQLITE_NOTADB":
+            return CorruptStoreError("the file is not an SQLite database; it was left as it is")
+        case "SQLITE_CORRUPT":
+            return CorruptStoreError(
+                "the database file is damaged; restore a backup, or look at a copy of it with mode=ro"
+            )
+        case "SQLITE_CONSTRAINT":
+            return CorruptStoreError("a constraint of the database refused what was written; nothing was changed")
+        case "SQLITE_NOMEM" | "SQLITE_TOOBIG":
+            return StorageIOError("SQLite ran out of memory, or was given a value that is too large for it")
+        case "SQLITE_INTERRUPT":
+            return StoreUnavailableError("the call was interrupted")
+    if "no such table" in text or "no such column" in text:
+        return CorruptStoreError("a table or column of the store is missing; is this the database of another program?")
+    return StorageIOError("the database refused the operation")

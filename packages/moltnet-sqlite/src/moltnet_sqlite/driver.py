@@ -1,0 +1,88 @@
+"""The SQLite driver: the shared SQL driver on this package's connections."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any
+
+from moltnet_core.errors import CorruptStoreError
+from moltnet_sql import SqlDriver
+from moltnet_sql.errors import translated
+from moltnet_sql.schema import TABLES, VERSION_TABLE
+from moltnet_sqlite.connections import SQLiteConnections, SQLiteSession
+from moltnet_sqlite.dialect import SQLiteDialect
+from moltnet_sqlite.engine import check_engine, module_name, sqlite3
+from moltnet_sqlite.files import needs_immutable, prepare_file, sidecar
+from moltnet_sqlite.settings import SQLiteSettings
+
+__all__ = ["SQLiteDriver"]
+
+
+class SQLiteDriver(SqlDriver):
+    """Keeps a store in one SQLite file.
+
+    :raises MoltnetError: the file cannot be opened or is no database; see :mod:`moltnet_sqlite.files`.
+    """
+
+    session_class = SQLiteSession
+    time_digits = 9
+
+    def __init__(self, settings: SQLiteSettings, *, read_only: bool = False) -> None:
+        check_engine()
+        self._path: Path = settings.path
+        prepare_file(self._path, read_only=read_only)
+        self._connections = SQLiteConnections(
+            self._path,
+            read_only=read_only,
+            immutable=read_only and needs_immutable(self._path),
+            busy_timeout=settings.busy_timeout,
+            synchronous=settings.synchronous,
+        )
+        dialect = SQLiteDialect()
+        super().__init__(self._connections, dialect)
+        try:
+            with translated(dialect), self._connections.lease() as connection:
+                _check_content(connection)
+        except BaseException:
+            self.close()
+            raise
+
+    @contextmanager
+    def _lease(self) -> Iterator[Any]:
+        with translated(self._dialect), self._connections.lease() as connection:
+            yield connection
+
+    def _exclusive(self) -> AbstractContextManager[Any]:
+        return self._connections.exclusive()
+
+    def describe(self) -> dict[str, str]:
+        """Engine, file and sizes, for people."""
+        described = {
+            "engine": f"SQLite {sqlite3.sqlite_version} ({module_name()})",
+            "file": str(self._path),
+            "size": f"{self._path.stat().st_size} bytes",
+        }
+        wal = sidecar(self._path, "-wal")
+        if wal.exists():
+            described["write-ahead log"] = f"{wal.stat().st_size} bytes"
+        return described
+
+    def close(self) -> None:
+        self._connections.close_pool()
+
+
+def _check_content(connection: Any) -> None:
+    """Refuse what is not SQLite at all, and the database of another program.
+
+    :raises CorruptStoreError: it holds tables, and none of them is ours.
+    """
+    found = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    own = {VERSION_TABLE, *TABLES}
+    foreign = sorted(name for name in found if not name.startswith("sqlite_"))
+    if foreign and not own & found:
+        raise CorruptStoreError(
+            f"the database holds other tables ({', '.join(foreign[:3])}) and none of Moltnet's; "
+            "it was left as it is; choose another file"
+        )

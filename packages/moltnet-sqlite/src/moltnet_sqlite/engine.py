@@ -1,0 +1,59 @@
+"""Which SQLite this process uses: the one that peewee chose, ``pysqlite3`` where it is installed, else Python's own."""
+
+from __future__ import annotations
+
+import logging
+from functools import lru_cache
+from typing import Any, Final
+
+import peewee
+
+from moltnet_core.errors import StoreUnavailableError
+
+__all__ = ["MINIMUM", "VERSION", "check_engine", "has_wal_reset_bug", "module_name", "sqlite3"]
+
+sqlite3: Any = peewee.sqlite3
+"""The DB-API module. No other copy of SQLite may open the same file in this process."""
+
+VERSION: Final[tuple[int, int, int]] = tuple(int(part) for part in sqlite3.sqlite_version.split("."))  # type: ignore[assignment]
+
+MINIMUM: Final = (3, 35, 0)
+
+_FIXED_IN = ((3, 44, 6), (3, 50, 7))
+_FIXED_FROM = (3, 51, 3)
+_log = logging.getLogger("moltnet_sqlite")
+
+
+def module_name() -> str:
+    """``pysqlite3`` or ``sqlite3``."""
+    return str(sqlite3.__name__).partition(".")[0]
+
+
+def has_wal_reset_bug(version: tuple[int, int, int] = VERSION) -> bool:
+    """Whether a checkpoint that races a commit can lose what was committed.
+
+    From 3.7.0 to 3.51.2, but for 3.50.7 and later of its line and 3.44.6 and later of its.
+    """
+    if version >= _FIXED_FROM or version < (3, 7, 0):
+        return False
+    return not any(version[:2] == fixed[:2] and version >= fixed for fixed in _FIXED_IN)
+
+
+@lru_cache(maxsize=1)
+def check_engine() -> None:
+    """Refuse an engine that is too old; warn, once, of one with the WAL-reset bug.
+
+    :raises StoreUnavailableError: older than :data:`MINIMUM`.
+    """
+    if VERSION < MINIMUM:
+        raise StoreUnavailableError(
+            f"SQLite {sqlite3.sqlite_version} is too old: at least {'.'.join(map(str, MINIMUM))} is needed; "
+            "install pysqlite3, or a Python that comes with a newer one"
+        )
+    if has_wal_reset_bug():
+        _log.warning(
+            "SQLite %s (%s) can lose committed data when a checkpoint races a commit (fixed in 3.51.3): this process "
+            "does no checkpoints while it writes; install pysqlite3 for a fixed engine",
+            sqlite3.sqlite_version,
+            module_name(),
+        )

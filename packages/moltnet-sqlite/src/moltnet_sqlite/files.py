@@ -1,0 +1,99 @@
+"""The database file: what is checked and created before SQLite opens it.
+
+The file is opened here only to create it, and closed before SQLite opens it: closing a descriptor of a file that SQLite
+has open would drop SQLite's locks.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from pathlib import Path
+
+from moltnet_core.errors import (
+    ConfigError,
+    MoltnetError,
+    ReadOnlyStoreError,
+    StorageFullError,
+    StorageIOError,
+    StoreUnavailableError,
+)
+
+__all__ = ["needs_immutable", "prepare_file", "sidecar"]
+
+_SOURCE = "sqlite"
+
+
+def sidecar(path: Path, suffix: str) -> Path:
+    """The ``-wal`` or ``-shm`` beside a database file."""
+    return path.with_name(path.name + suffix)
+
+
+def prepare_file(path: Path, *, read_only: bool) -> None:
+    """See that there is a file to open, creating it (mode 0600) and its folders (0700) unless ``read_only``.
+
+    :raises ConfigError: something that is no file stands in the way.
+    :raises StoreUnavailableError: there is no file to read.
+    :raises ReadOnlyStoreError: it or its folder cannot be created here.
+    """
+    try:
+        if _exists(path):
+            return
+        if read_only:
+            raise StoreUnavailableError(f"there is no database file {path}; mode=ro never creates one")
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_CLOEXEC", 0), 0o600))
+        except FileExistsError:
+            # Somebody created it meanwhile, or a symbolic link leads nowhere.
+            if not _exists(path):
+                raise ConfigError(_SOURCE, "path", f"{path} is a symbolic link to nothing; remove it") from None
+    except OSError as error:
+        if isinstance(error, MoltnetError):
+            raise
+        raise _error(path, error) from error
+
+
+def _exists(path: Path) -> bool:
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return False
+    if stat.S_ISDIR(mode):
+        raise ConfigError(_SOURCE, "path", f"{path} is a folder; expected a file's path, such as {path / 'moltnet.db'}")
+    if not stat.S_ISREG(mode):
+        raise ConfigError(_SOURCE, "path", f"{path} is not a regular file")
+    return True
+
+
+def _error(path: Path, error: OSError) -> MoltnetError:
+    match error.errno:
+        case errno.ENOTDIR | errno.EEXIST:
+            return ConfigError(_SOURCE, "path", f"a part of {path.parent} is a file, not a folder")
+        case errno.ENAMETOOLONG | errno.ELOOP:
+            return ConfigError(_SOURCE, "path", f"{path} cannot be a file's path: {error.strerror}")
+        case errno.ENOSPC | errno.EDQUOT:
+            return StorageFullError(f"no space is left to create {path}")
+        case errno.EACCES | errno.EPERM | errno.EROFS | errno.ENOENT:
+            return ReadOnlyStoreError(
+                f"{path} cannot be created ({error.strerror}); choose another path, or create its folder "
+                "and let this user write to it"
+            )
+    return StorageIOError(f"{path} cannot be created: {error.strerror}")
+
+
+def needs_immutable(path: Path) -> bool:
+    """Whether a read-only database has to be opened as one that nobody changes, as no ``-shm`` can be made beside it.
+
+    :raises StoreUnavailableError: its ``-wal`` holds data that cannot be read without a ``-shm``.
+    """
+    if os.access(path.parent, os.W_OK) or sidecar(path, "-shm").exists():
+        return False
+    wal = sidecar(path, "-wal")
+    if wal.exists() and wal.stat().st_size > 0:
+        raise StoreUnavailableError(
+            f"{wal} holds data that can only be read where a file can be made beside it; copy {path.name} and "
+            f"{wal.name} together into a folder that can be written, and open the copy"
+        )
+    return True

@@ -1,0 +1,49 @@
+"""The ``sqlite`` backend: ``sqlite:///relative.db``, ``sqlite:////absolute.db``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from moltnet_core.backend import Backend, Power, Trait
+from moltnet_core.config import file_url
+from moltnet_core.migrations import Migration
+from moltnet_core.plugins import hookimpl
+from moltnet_sqlite.settings import SQLiteSettings
+
+__all__ = ["BACKEND"]
+
+
+def _open(settings: SQLiteSettings, *, read_only: bool = False) -> object:
+    from moltnet_sqlite.driver import SQLiteDriver
+
+    return SQLiteDriver(settings, read_only=read_only)
+
+
+BACKEND = Backend(
+    name="sqlite",
+    summary="one file on this machine; the default",
+    durability="persistent, WAL mode: a returned write survives a power cut",
+    settings=SQLiteSettings,
+    open=_open,
+    from_url=file_url,
+    traits=(Trait.PERSISTENT, Trait.MULTI_PROCESS),
+    powers=(Power.READ_ONLY, Power.MIGRATIONS),
+    time_digits=9,
+    migration_target="sql:sqlite",
+)
+
+
+@hookimpl
+def moltnet_register_backend() -> Backend:
+    """The backend."""
+    return BACKEND
+
+
+@hookimpl
+def moltnet_migrations(backend: Backend) -> Sequence[Migration]:
+    """The Go server's versions, and the indexes that this backend adds."""
+    if backend is not BACKEND:
+        return ()
+    from moltnet_sqlite.migrations import MIGRATIONS
+
+    return MIGRATIONS
