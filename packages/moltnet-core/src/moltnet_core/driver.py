@@ -65,7 +65,7 @@ class Lookup(StrEnum):
     AGENT = "agent"
     """An :class:`~moltnet_core.types.AgentRegistration`, by agent id."""
     CREDENTIAL = "credential"
-    """An :class:`~moltnet_core.types.AgentRegistration`, by credential key: of several the lowest id; never by ``""``."""
+    """The same, by credential key: of several with one key the lowest id; never by ``""``."""
     MEMBER = "member"
     """An :class:`~moltnet_core.types.AgentSummary`, by member id."""
 

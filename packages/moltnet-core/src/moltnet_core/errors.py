@@ -80,6 +80,10 @@ class DriverError(MoltnetError):
     It is only ever the ``__cause__`` of another error.
     """
 
+    type_name: str
+    code: str | None
+    constraint: str | None
+
     def __init__(self, type_name: str, code: str | None = None, constraint: str | None = None) -> None:
         details = [f"code {code}"] if code else []
         details += [f"constraint {constraint}"] if constraint else []
@@ -101,12 +105,17 @@ class ValidationError(MoltnetError, ValueError):
     :ivar problem: what is wrong with it and what is expected.
     """
 
+    field: str
+    problem: str
+
     def __init__(self, field: str, problem: str) -> None:
         super().__init__(f"{field}: {problem}", field=field, problem=problem)
 
 
 class InvalidCursorError(MoltnetError, ValueError):
     """A page was asked for by a cursor that is not in the listing, or by two cursors at once."""
+
+    cursor: str | None
 
     def __init__(self, cursor: str | None = None, problem: str | None = None) -> None:
         super().__init__(
@@ -123,12 +132,17 @@ class InvalidCursorError(MoltnetError, ValueError):
 class RoomNotFoundError(MoltnetError, LookupError):
     """A write names a room that does not exist or was removed."""
 
+    room_id: str
+
     def __init__(self, room_id: str) -> None:
         super().__init__(f"there is no room {room_id!r}: it was never created, or it was removed", room_id=room_id)
 
 
 class RoomExistsError(MoltnetError):
     """The room's id is taken, perhaps by a room that was removed: a removed room keeps its id."""
+
+    room_id: str
+    removed: bool
 
     def __init__(self, room_id: str, *, removed: bool = False) -> None:
         what = "was removed, and a removed room keeps its id" if removed else "exists"
@@ -137,6 +151,10 @@ class RoomExistsError(MoltnetError):
 
 class ThreadRoomMismatchError(MoltnetError, ValueError):
     """A message for an existing thread names another room than the thread's."""
+
+    thread_id: str
+    room_id: str
+    thread_room_id: str
 
     def __init__(self, thread_id: str, room_id: str, thread_room_id: str) -> None:
         super().__init__(
@@ -184,6 +202,9 @@ class DuplicateMessageError(MoltnetError):
 class RecordConflictError(MoltnetError):
     """A record that is loaded differs from the stored one of the same kind and id."""
 
+    kind: str
+    record_id: str
+
     def __init__(self, kind: str, record_id: str) -> None:
         super().__init__(
             f"the store already holds another {kind} {record_id!r}; nothing of this load was stored",
@@ -194,6 +215,8 @@ class RecordConflictError(MoltnetError):
 
 class AgentCredentialError(MoltnetError, PermissionError):
     """The agent is registered under another credential key."""
+
+    agent_id: str
 
     def __init__(self, agent_id: str) -> None:
         super().__init__(
@@ -263,6 +286,10 @@ class CorruptRecordError(MoltnetError):
     :ivar problem: what is wrong, without the record's content.
     """
 
+    table: str
+    record_id: str
+    problem: str
+
     def __init__(self, table: str, record_id: str, problem: str) -> None:
         super().__init__(
             f"the record {record_id!r} in {table} cannot be read: {problem}; "
@@ -276,6 +303,9 @@ class CorruptRecordError(MoltnetError):
 class UnsupportedCapabilityError(MoltnetError, NotImplementedError):
     """The backend does not have the power that the call needs."""
 
+    capability: str
+    backend: str
+
     def __init__(self, capability: str, backend: str) -> None:
         super().__init__(
             f"the backend {backend!r} does not support {capability}", capability=capability, backend=backend
@@ -287,6 +317,10 @@ class UnsupportedCapabilityError(MoltnetError, NotImplementedError):
 
 class SchemaTooNewError(MoltnetError):
     """The database was migrated by a newer program; nothing was written."""
+
+    series: str
+    found: int
+    known: int
 
     def __init__(self, series: str, found: int, known: int, problem: str | None = None) -> None:
         super().__init__(
@@ -305,6 +339,8 @@ class MigrationRequiredError(MoltnetError):
     :ivar pending: the missing ones, as ``series:version`` texts in the order they would be applied.
     """
 
+    pending: tuple[str, ...]
+
     def __init__(self, pending: Sequence[str]) -> None:
         super().__init__(
             f"{len(pending)} migration(s) are missing ({', '.join(pending)}): "
@@ -315,6 +351,9 @@ class MigrationRequiredError(MoltnetError):
 
 class MigrationDriftError(MoltnetError):
     """The recorded migrations are not those that this software knows: a gap, another name or checksum."""
+
+    series: str
+    version: int
 
     def __init__(self, series: str, version: int, problem: str) -> None:
         super().__init__(
@@ -327,6 +366,10 @@ class MigrationDriftError(MoltnetError):
 
 class MigrationFailedError(MoltnetError):
     """A migration failed and was rolled back; those before it stay applied."""
+
+    series: str
+    version: int
+    name: str
 
     def __init__(self, series: str, version: int, name: str, problem: str) -> None:
         super().__init__(
@@ -342,6 +385,9 @@ class MigrationFailedError(MoltnetError):
 
 class BackendNotFoundError(MoltnetError, LookupError):
     """No installed distribution provides the backend."""
+
+    name: str
+    distribution: str | None
 
     def __init__(self, name: str, installed: Iterable[str], distribution: str | None = None) -> None:
         known = ", ".join(sorted(installed)) or "none"
@@ -360,6 +406,9 @@ class BackendNotFoundError(MoltnetError, LookupError):
 class BackendLoadError(MoltnetError, ImportError):
     """A backend or plugin is installed but cannot be loaded."""
 
+    distribution: str
+    version: str
+
     def __init__(self, name: str, distribution: str, version: str, problem: str) -> None:
         super().__init__(
             f"{name!r} of {distribution} {version} cannot be loaded: {problem}",
@@ -372,6 +421,9 @@ class BackendLoadError(MoltnetError, ImportError):
 class DuplicateBackendError(MoltnetError):
     """Two installed distributions provide one backend name; neither was imported."""
 
+    name: str
+    distributions: tuple[str, ...]
+
     def __init__(self, name: str, distributions: Sequence[str]) -> None:
         super().__init__(
             f"the backend {name!r} is provided by {' and '.join(distributions)}; uninstall all but one",
@@ -382,6 +434,12 @@ class DuplicateBackendError(MoltnetError):
 
 class BackendApiError(MoltnetError):
     """A backend was written for another version of the backend interface."""
+
+    name: str
+    distribution: str
+    version: str
+    found: object
+    expected: int
 
     def __init__(self, name: str, distribution: str, version: str, found: object, expected: int) -> None:
         super().__init__(
@@ -397,6 +455,9 @@ class BackendApiError(MoltnetError):
 
 class ConfigError(MoltnetError, ValueError):
     """A configuration is wrong: the message names the source (file, variable, URL), the key and what is expected."""
+
+    source: str
+    key: str | None
 
     def __init__(self, source: str, key: str | None, problem: str) -> None:
         where = f"{source}: {key}" if key else source

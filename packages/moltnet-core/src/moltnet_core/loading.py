@@ -10,7 +10,7 @@ import attrs
 from moltnet_core.derivation import artifacts_of, derive
 from moltnet_core.driver import LoadRecord, NewMessage
 from moltnet_core.errors import ValidationError
-from moltnet_core.records import Record, RecordKind
+from moltnet_core.records import Record
 from moltnet_core.serialization import dumps, to_json
 from moltnet_core.types import Message
 from moltnet_core.validation import check_text
@@ -25,16 +25,15 @@ def prepare_load(records: Iterable[Record], digits: int) -> tuple[list[LoadRecor
     :raises ValidationError: names the record and the value that no backend can hold.
     """
     prepared, truncated = [], 0
-    for record in records:
-        if not isinstance(record, Record):
-            raise ValidationError("records", f"expected a Record, not {type(record).__name__}")
-        record, cut = record.prepared(digits)
+    for offered in records:
+        if not isinstance(offered, Record):
+            raise ValidationError("records", f"expected a Record, not {type(offered).__name__}")
+        record, cut = offered.prepared(digits)
         truncated += cut
-        where = f"{record.kind} {ascii(record.id)}"
+        where = f"{record.kind} {record.id!a}"
         new: NewMessage | None = None
         if isinstance(record.value, Message):
             new = _prepare_message(record.value, where)
-            record = attrs.evolve(record, value=new.message)
         else:
             _check_texts(attrs.asdict(record.value), where)
         prepared.append(LoadRecord(record, new))

@@ -26,7 +26,8 @@ def entry_id(entry: Any) -> str:
     """The id of an item that a driver read, also of one that it could not decode."""
     if isinstance(entry, CorruptRecordError):
         return entry.record_id
-    return entry.agent_id if isinstance(entry, AgentRegistration) else entry.id
+    found: str = entry.agent_id if isinstance(entry, AgentRegistration) else entry.id
+    return found
 
 
 def without_corrupt(entries: Sequence[Any], on_corrupt: OnCorrupt) -> tuple[Any, ...]:

@@ -94,7 +94,7 @@ class Record:
         if not isinstance(data, dict):
             raise ValidationError("record", "expected a JSON object")
         try:
-            kind = RecordKind(data.get("kind"))
+            kind = RecordKind(str(data.get("kind")))
         except ValueError:
             raise ValidationError("record.kind", f"expected one of {', '.join(LOAD_ORDER)}") from None
         content = {key: value for key, value in data.items() if key != "kind"}

@@ -124,6 +124,11 @@ def _typed(kind: type, expected: str) -> Callable[[Any, Any], Any]:
     return structure
 
 
+def _is_tuple(cls: Any) -> bool:
+    origin: Any = get_origin(cls)
+    return origin is tuple
+
+
 def _structure_tuple(cls: Any, converter: cattrs.Converter) -> Callable[[Any, Any], Any]:
     (item,) = (arg for arg in get_args(cls) if arg is not Ellipsis)
 
@@ -147,9 +152,7 @@ def _make_converter() -> cattrs.Converter:
     converter.register_structure_hook_func(lambda cls: cls == dict[str, Any], _typed(dict, "an object"))
     converter.register_unstructure_hook(datetime, _time_text)
     converter.register_unstructure_hook_func(lambda cls: cls == dict[str, Any], copy_json)
-    converter.register_structure_hook_factory(
-        lambda cls: get_origin(cls) is tuple, lambda cls: _structure_tuple(cls, converter)
-    )
+    converter.register_structure_hook_factory(_is_tuple, lambda cls: _structure_tuple(cls, converter))
 
     def is_type(cls: Any) -> bool:
         return attrs.has(get_origin(cls) or cls)
@@ -214,8 +217,9 @@ JsonType = (
 
 
 def to_json(value: JsonType | Page[Any]) -> dict[str, Any]:
-    """A domain object as a JSON object that shares nothing with it. Absent optional fields are left out,
-    times are RFC 3339 texts, and a credential key is never in it.
+    """A domain object as a JSON object that shares nothing with it.
+
+    Absent optional fields are left out, times are RFC 3339 texts, and a credential key is never in it.
     """
     if isinstance(value, Page):
         page: dict[str, Any] = {"items": [to_json(item) for item in value.items], "info": to_json(value.info)}

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
 
@@ -44,7 +44,6 @@ from moltnet_core.paging import OnCorrupt, check_on_corrupt, entry_id, make_page
 from moltnet_core.records import LOAD_ORDER, Counts, LoadResult, Record, RecordKind
 from moltnet_core.timestamps import now
 from moltnet_core.types import (
-    START,
     AgentRegistration,
     AgentSummary,
     AppendResult,
@@ -74,6 +73,7 @@ if TYPE_CHECKING:
 __all__ = ["Snapshot", "Store"]
 
 _SCAN_LIMIT = 1000
+T = TypeVar("T")
 
 
 class Snapshot:
@@ -302,7 +302,7 @@ class Store:
 
     def get_room(self, room_id: str) -> Room | None:
         """A room, or ``None`` if there is none of this id or it was removed."""
-        return self._get(Lookup.ROOM, room_id)
+        return self._get(Room, Lookup.ROOM, room_id)
 
     def list_rooms(self, page: PageRequest | None = None, *, on_corrupt: OnCorrupt = "raise") -> Page[Room]:
         """Rooms that were not removed, by id. See :meth:`list_room_messages` for the arguments and errors."""
@@ -333,8 +333,10 @@ class Store:
             return self._driver.update_members(room_id, added, removed)
 
     def remove_room(self, room_id: str) -> None:
-        """Remove a room: it leaves :meth:`get_room` and :meth:`list_rooms`, its members go, nothing can be appended to
-        it any more. Its history stays readable and its id stays taken.
+        """Remove a room.
+
+        It leaves :meth:`get_room` and :meth:`list_rooms`, its members go, and nothing can be appended to it any more.
+        Its history stays readable and its id stays taken.
 
         :raises RoomNotFoundError: it does not exist or was removed.
         """
@@ -391,7 +393,7 @@ class Store:
 
         :raises CorruptRecordError: it cannot be decoded.
         """
-        return self._get(Lookup.MESSAGE, message_id)
+        return self._get(Message, Lookup.MESSAGE, message_id)
 
     def list_room_messages(
         self, room_id: str, page: PageRequest | None = None, *, on_corrupt: OnCorrupt = "raise"
@@ -424,7 +426,7 @@ class Store:
 
     def get_thread(self, thread_id: str) -> Thread | None:
         """A thread, or ``None``."""
-        return self._get(Lookup.THREAD, thread_id)
+        return self._get(Thread, Lookup.THREAD, thread_id)
 
     def list_threads(
         self, room_id: str, page: PageRequest | None = None, *, on_corrupt: OnCorrupt = "raise"
@@ -434,7 +436,7 @@ class Store:
 
     def get_dm(self, dm_id: str) -> DirectConversation | None:
         """A direct conversation, or ``None``."""
-        return self._get(Lookup.DM, dm_id)
+        return self._get(DirectConversation, Lookup.DM, dm_id)
 
     def list_dms(self, page: PageRequest | None = None, *, on_corrupt: OnCorrupt = "raise") -> Page[DirectConversation]:
         """Direct conversations, by id. See :meth:`list_room_messages` for the arguments and errors."""
@@ -442,7 +444,7 @@ class Store:
 
     def list_artifacts(
         self,
-        filter: ArtifactFilter | None = None,  # noqa: A002 - the contract's name
+        filter: ArtifactFilter | None = None,
         page: PageRequest | None = None,
         *,
         on_corrupt: OnCorrupt = "raise",
@@ -468,8 +470,8 @@ class Store:
     def register_agent(self, registration: AgentRegistration) -> AgentRegistration:
         """Register an agent, or update its registration with the same credential key. The first writer keeps the id.
 
-        :returns: what is stored: of an update the first ``network_id``, ``actor_uid``, ``actor_uri`` and ``created_at``,
-            and the old ``display_name`` where the new one is empty.
+        :returns: what is stored. An update keeps the first ``network_id``, ``actor_uid``, ``actor_uri`` and
+            ``created_at``, and the old ``display_name`` where the new one is empty.
         :raises AgentCredentialError: it is registered with another credential key.
         """
         registration = prepare_registration(registration)
@@ -484,11 +486,11 @@ class Store:
 
     def get_agent(self, agent_id: str) -> AgentRegistration | None:
         """A registration, or ``None``."""
-        return self._get(Lookup.AGENT, agent_id)
+        return self._get(AgentRegistration, Lookup.AGENT, agent_id)
 
     def get_agent_by_credential(self, credential_key: str) -> AgentRegistration | None:
         """The registration with a credential key, or ``None``. Of several with one key, the lowest id."""
-        return self._get(Lookup.CREDENTIAL, credential_key) if credential_key else None
+        return self._get(AgentRegistration, Lookup.CREDENTIAL, credential_key)
 
     def list_agents(
         self, page: PageRequest | None = None, *, on_corrupt: OnCorrupt = "raise"
@@ -505,7 +507,7 @@ class Store:
 
     def get_member(self, member_id: str) -> AgentSummary | None:
         """A member of at least one room, or ``None``."""
-        return self._get(Lookup.MEMBER, member_id)
+        return self._get(AgentSummary, Lookup.MEMBER, member_id)
 
     def list_members(self, page: PageRequest | None = None, *, on_corrupt: OnCorrupt = "raise") -> Page[AgentSummary]:
         """Members of rooms, registered or not, by id. See :meth:`list_room_messages` for the arguments and errors."""
@@ -540,10 +542,11 @@ class Store:
 
     # -- reading -------------------------------------------------------------------------------------
 
-    def _get(self, lookup: Lookup, key: str) -> Any:
+    def _get(self, _: type[T], lookup: Lookup, key: str) -> T | None:
         key = _text_argument(key, f"{lookup} id")
         with self._reading():
-            return self._driver.get(lookup, key) if is_storable(key) else None
+            found: T | None = self._driver.get(lookup, key) if is_storable(key) else None
+        return found
 
     def _list(self, listing: Listing, page: PageRequest | None, on_corrupt: OnCorrupt) -> Page[Any]:
         """A listing whose cursors are items of it."""

@@ -205,7 +205,7 @@ def _too_large() -> ValidationError:
     return ValidationError("message", "is larger than 16 MiB of JSON; store large content elsewhere and link it")
 
 
-def _prepare_json(value: Any, where: str, depth: int, budget: _Budget) -> Any:
+def _prepare_scalar(value: Any, where: str, budget: _Budget) -> Any:
     kind = type(value)
     if kind is str:
         budget.spend(len(value))
@@ -226,7 +226,16 @@ def _prepare_json(value: Any, where: str, depth: int, budget: _Budget) -> Any:
         if not math.isfinite(value):
             raise ValidationError(where, "NaN and infinities are not JSON; send a text or null")
         return value
-    if depth > MAX_DEPTH and isinstance(value, dict | list | tuple):
+    for plain in (str, int, float):  # subclasses, such as enumerations
+        if isinstance(value, plain):
+            return _prepare_scalar(plain(value), where, budget)
+    raise ValidationError(where, f"expected a JSON value, not {kind.__name__}")
+
+
+def _prepare_json(value: Any, where: str, depth: int, budget: _Budget) -> Any:
+    if not isinstance(value, dict | list | tuple):
+        return _prepare_scalar(value, where, budget)
+    if depth > MAX_DEPTH:
         raise ValidationError(where[:200], f"is nested more than {MAX_DEPTH} levels deep")
     if isinstance(value, dict):
         result = {}
@@ -237,13 +246,8 @@ def _prepare_json(value: Any, where: str, depth: int, budget: _Budget) -> Any:
             check_text(key, f"{where} (a key)")
             result[key] = _prepare_json(item, f"{where}.{key}" if key.isidentifier() else where, depth + 1, budget)
         return result
-    if isinstance(value, list | tuple):
-        budget.spend(2 + len(value))
-        return [_prepare_json(item, f"{where}[{i}]", depth + 1, budget) for i, item in enumerate(value)]
-    for plain in (str, int, float):  # subclasses, such as enumerations
-        if isinstance(value, plain):
-            return _prepare_json(plain(value), where, depth, budget)
-    raise ValidationError(where, f"expected a JSON value, not {kind.__name__}")
+    budget.spend(2 + len(value))
+    return [_prepare_json(item, f"{where}[{i}]", depth + 1, budget) for i, item in enumerate(value)]
 
 
 def _prepare_url(value: object, where: str) -> str | None:

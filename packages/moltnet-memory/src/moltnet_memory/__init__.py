@@ -1,4 +1,4 @@
-"""The memory backend of the Moltnet storage system: ephemeral, and the reference for every other backend's behaviour."""
+"""The memory backend of the Moltnet storage system: ephemeral, and the reference for how every backend behaves."""
 
 from moltnet_memory.driver import MemoryDriver
 from moltnet_memory.tables import Tables

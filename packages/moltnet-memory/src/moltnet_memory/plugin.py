@@ -5,7 +5,7 @@ from __future__ import annotations
 from attrs import frozen
 
 from moltnet_core.backend import Backend
-from moltnet_core.config import StoreUrl
+from moltnet_core.config import bare_url
 from moltnet_core.plugins import hookimpl
 from moltnet_memory.driver import MemoryDriver
 
@@ -15,10 +15,6 @@ __all__ = ["BACKEND", "MemorySettings"]
 @frozen
 class MemorySettings:
     """The memory backend has no settings."""
-
-
-def _from_url(url: StoreUrl) -> dict[str, object]:
-    return dict(url.query)
 
 
 def _open(settings: MemorySettings, *, read_only: bool = False) -> MemoryDriver:
@@ -31,7 +27,7 @@ BACKEND = Backend(
     durability="ephemeral: everything is lost when the store is closed",
     settings=MemorySettings,
     open=_open,
-    from_url=_from_url,
+    from_url=bare_url,
 )
 
 

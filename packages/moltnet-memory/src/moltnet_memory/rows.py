@@ -1,5 +1,6 @@
-"""The rows of the memory tables: domain objects with their times as texts of every digit. Immutable, so that a copy of
-a table is a snapshot of it.
+"""The rows of the memory tables: domain objects with their times as texts of every digit.
+
+They are immutable, so that a copy of a table is a snapshot of it.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ class RoomRow:
     removed_at: str | None = None
 
     def record(self) -> Record:
+        """The row as a record."""
         times = {"created_at": self.created_at}
         if self.removed_at is not None:
             times["removed_at"] = self.removed_at
@@ -48,6 +50,7 @@ class AgentRow:
     updated_at: str
 
     def record(self) -> Record:
+        """The row as a record."""
         times = {"created_at": self.created_at, "updated_at": self.updated_at}
         return Record(RecordKind.AGENT, self.registration, times)
 
@@ -60,6 +63,7 @@ class ThreadRow:
     last_message_at: str
 
     def record(self) -> Record:
+        """The row as a record."""
         return Record(RecordKind.THREAD, self.thread, {"last_message_at": self.last_message_at})
 
 
@@ -71,6 +75,7 @@ class DMRow:
     last_message_at: str
 
     def record(self) -> Record:
+        """The row as a record."""
         return Record(RecordKind.DM, self.dm, {"last_message_at": self.last_message_at})
 
 
@@ -83,6 +88,7 @@ class MessageRow:
     artifacts: tuple[Artifact, ...]
 
     def record(self) -> Record:
+        """The row as a record."""
         return Record(RecordKind.MESSAGE, fresh(self.message), {"created_at": self.created_at})
 
 

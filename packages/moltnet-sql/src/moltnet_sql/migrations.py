@@ -26,7 +26,7 @@ def server_migrations(time: str) -> tuple[Migration, ...]:
     def step(version: int, name: str, *statements: str, blocks: str = "nobody for longer than a moment") -> Migration:
         return Migration.of_statements(SERVER_SERIES, version, name, statements, blocks=blocks)
 
-    index_pass = "writers, for one pass over messages and artifacts"  # noqa: S105 - no password
+    both_tables = "writers, for one pass over messages and artifacts"
     return (
         step(
             1,
@@ -119,7 +119,7 @@ def server_migrations(time: str) -> tuple[Migration, ...]:
             "global_paging_indexes",
             "CREATE INDEX IF NOT EXISTS idx_messages_created ON messages (created_at, id)",
             "CREATE INDEX IF NOT EXISTS idx_artifacts_created ON artifacts (created_at, id)",
-            blocks=index_pass,
+            blocks=both_tables,
         ),
         step(
             4,
@@ -226,11 +226,11 @@ class SqlMigrationLog:
     def _recorded(self) -> list[AppliedMigration]:
         found = []
         if self._exists(VERSION_TABLE):
-            rows = self._database.execute_sql(f"SELECT version, name FROM {VERSION_TABLE} ORDER BY version").fetchall()  # noqa: S608
+            rows = self._database.execute_sql(f"SELECT version, name FROM {VERSION_TABLE} ORDER BY version").fetchall()
             found += [AppliedMigration(SERVER_SERIES, version, name) for version, name in rows]
         if self._exists(EXTENSION_TABLE):
             rows = self._database.execute_sql(
-                f"SELECT series, version, name, checksum FROM {EXTENSION_TABLE} ORDER BY series, version"  # noqa: S608
+                f"SELECT series, version, name, checksum FROM {EXTENSION_TABLE} ORDER BY series, version"
             ).fetchall()
             found += [AppliedMigration(*row) for row in rows]
         if not all(type(step.version) is int and type(step.name) is str for step in found):
@@ -271,7 +271,7 @@ class SqlMigrationLog:
             table = EXTENSION_TABLE
             values |= {"series": migration.series, "checksum": migration.checksum}
         places = ", ".join(self._dialect.named.format(name) for name in values)
-        self._database.execute_sql(f"INSERT INTO {table} ({', '.join(values)}) VALUES ({places})", values)  # noqa: S608
+        self._database.execute_sql(f"INSERT INTO {table} ({', '.join(values)}) VALUES ({places})", values)
 
 
 def _failed(migration: Migration, problem: str) -> MigrationFailedError:

@@ -130,9 +130,9 @@ class Reader:
             case DMMessages(key):
                 return messages["dm"], {"scope": key}, "messages", self._rows.message
             case Artifacts(chosen):
-                for kind, key in (("room", chosen.room_id), ("thread", chosen.thread_id), ("dm", chosen.dm_id)):
-                    if key is not None:
-                        return artifacts[kind], {"scope": key}, "artifacts", self._rows.artifact
+                for kind, named in (("room", chosen.room_id), ("thread", chosen.thread_id), ("dm", chosen.dm_id)):
+                    if named is not None:
+                        return artifacts[kind], {"scope": named}, "artifacts", self._rows.artifact
                 return artifacts["all"], {}, "artifacts", self._rows.artifact
         raise TypeError(f"{type(listing).__name__} is not ordered by time")
 

@@ -6,7 +6,7 @@ says; a row that cannot be decoded comes back as a ``CorruptRecordError`` value.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from attrs import frozen
@@ -70,7 +70,7 @@ class Rows:
 
     # -- reading -------------------------------------------------------------------------------------
 
-    def decoded(self, table: str, read: Callable[..., Any], row: Sequence[Any], *more: Any) -> Any:
+    def decoded(self, table: str, read: Any, row: Sequence[Any], *more: Any) -> Any:
         """What ``read`` makes of a row, or a ``CorruptRecordError`` value with the row's id."""
         try:
             return read(row, *more)

@@ -28,7 +28,7 @@ _SYNCHRONOUS = {"full": 2, "normal": 1, "extra": 3}
 
 
 class SQLiteSession(Session):
-    """Reads rows that hold text which is not UTF-8 too: such a value comes as ``bytes``, and its row alone is corrupt."""
+    """Reads text that is not UTF-8 too: such a value comes as ``bytes``, and its row alone is corrupt."""
 
     __slots__ = ()
 
@@ -55,7 +55,7 @@ def _text_or_bytes(value: bytes) -> str | bytes:
         return value
 
 
-class SQLiteConnections(QuietLogMixin, peewee.SqliteDatabase):  # type: ignore[misc]
+class SQLiteConnections(QuietLogMixin, peewee.SqliteDatabase):
     """A peewee database that takes its connections from a pool.
 
     A thread has a connection for as long as it is in ``connection_context()``, and gives it back. So threads that come
@@ -190,15 +190,15 @@ class SQLiteConnections(QuietLogMixin, peewee.SqliteDatabase):  # type: ignore[m
 
     def forked(self) -> None:
         """In the child of a fork: begin anew. Closing what was inherited would drop the parent's locks."""
-        for connection in (*self._idle, self._state.conn):
-            if connection is not None:
-                # Never to be freed, also not when the interpreter ends.
-                ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
+        inherited = [*self._idle, None if self.is_closed() else self.connection()]
+        for connection in inherited:
+            # Never to be freed, also not when the interpreter ends.
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
         closed = self._pool_closed
         self._reset()
         self._pool_closed = closed
-        self._lock = threading.Lock()
-        self._state.reset()
+        self._lock = threading.Lock()  # peewee's, which another thread may have held
+        self.dispose()
 
 
 _open_databases: weakref.WeakSet[SQLiteConnections] = weakref.WeakSet()

@@ -12,7 +12,7 @@ from moltnet_core.errors import StoreUnavailableError
 
 __all__ = ["MINIMUM", "VERSION", "check_engine", "has_wal_reset_bug", "module_name", "sqlite3"]
 
-sqlite3: Any = peewee.sqlite3
+sqlite3: Any = vars(peewee)["sqlite3"]
 """The DB-API module. No other copy of SQLite may open the same file in this process."""
 
 VERSION: Final[tuple[int, int, int]] = tuple(int(part) for part in sqlite3.sqlite_version.split("."))  # type: ignore[assignment]

@@ -19,12 +19,13 @@ SERIES: Final = "sqlite"
 
 def _order_indexes() -> tuple[str, ...]:
     key = SQLiteDialect().time_key("created_at")
+    order = f"{key}, message_id, part_index"
     messages = [
         f"CREATE INDEX moltnet_ext_messages_{kind} ON messages ({column}, {key}, id) WHERE target_kind = '{kind}'"
         for kind, column in (("room", "room_id"), ("thread", "thread_id"), ("dm", "dm_id"))
     ]
     artifacts = [
-        f"CREATE INDEX moltnet_ext_artifacts_{kind} ON artifacts ({column}, {key}, message_id, part_index) WHERE {where}"
+        f"CREATE INDEX moltnet_ext_artifacts_{kind} ON artifacts ({column}, {order}) WHERE {where}"
         for kind, column, where in (
             ("room", "room_id", "target_kind IN ('room', 'thread')"),
             ("thread", "thread_id", "target_kind = 'thread'"),
@@ -34,7 +35,7 @@ def _order_indexes() -> tuple[str, ...]:
     return (
         *messages,
         *artifacts,
-        f"CREATE INDEX moltnet_ext_artifacts_all ON artifacts ({key}, message_id, part_index)",
+        f"CREATE INDEX moltnet_ext_artifacts_all ON artifacts ({order})",
         "CREATE INDEX moltnet_ext_room_members_member ON room_members (member_id, room_id)",
     )
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from moltnet_core.backend import Backend, Power, Trait
 from moltnet_core.config import file_url
+from moltnet_core.driver import Driver
 from moltnet_core.migrations import Migration
 from moltnet_core.plugins import hookimpl
 from moltnet_sqlite.settings import SQLiteSettings
@@ -13,7 +14,7 @@ from moltnet_sqlite.settings import SQLiteSettings
 __all__ = ["BACKEND"]
 
 
-def _open(settings: SQLiteSettings, *, read_only: bool = False) -> object:
+def _open(settings: SQLiteSettings, *, read_only: bool = False) -> Driver:
     from moltnet_sqlite.driver import SQLiteDriver
 
     return SQLiteDriver(settings, read_only=read_only)

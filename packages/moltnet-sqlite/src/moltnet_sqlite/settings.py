@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from attrs import frozen
 
 from moltnet_core.config import path_without_options, setting
 
 __all__ = ["SQLiteSettings"]
-
-
-def _check_path(path: Any) -> str | None:
-    if str(path) == ":memory:" or path.name == ":memory:":
-        return "a store in memory is the memory backend's: use memory://"
-    return None
 
 
 @frozen
@@ -25,7 +18,6 @@ class SQLiteSettings:
     path: Path = setting(
         default=Path(".moltnet/moltnet.db"),
         help="the database file; it and its folder are created if they are missing",
-        check=_check_path,
         from_server=path_without_options,
     )
     busy_timeout: float = setting(
@@ -33,6 +25,6 @@ class SQLiteSettings:
     )
     synchronous: str = setting(
         default="full",
-        help="when a commit counts as durable: full and extra survive a power cut, normal may lose the last commits in one",
+        help="what a commit survives: full and extra a power cut, normal may lose the last commits in one",
         choices=("full", "normal", "extra"),
     )

@@ -90,8 +90,10 @@ class MigrationLog(Protocol):
         ...
 
     def apply(self, migration: Migration) -> bool:
-        """Apply one step in one transaction: lock, create the version table if absent, read it again,
-        skip what somebody else applied meanwhile, apply, record, commit.
+        """Apply one step, in one transaction.
+
+        Lock, create the version table if absent, read it again, skip what somebody else applied meanwhile, apply,
+        record, commit.
 
         :returns: whether this call applied it.
         :raises MigrationFailedError: it failed and was rolled back.

@@ -141,8 +141,9 @@ def _new_manager() -> pluggy.PluginManager:
 
 
 class Plugins:
-    """The plugins of one store: its backend's module, the installed ones that are not switched off, and objects
-    passed to ``open_store``.
+    """The plugins of one store.
+
+    They are its backend's module, the installed ones that are not switched off, and objects passed to ``open_store``.
 
     :raises BackendLoadError: one cannot be loaded or implements a hook that does not exist; names the switch.
     """
@@ -215,7 +216,7 @@ class Plugins:
         for implementation in implementations:
             try:
                 implementation.function(*(arguments[name] for name in implementation.argnames))
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - whatever a plugin raises
                 # The error's text is the plugin's and may hold a message; where it was raised may be told.
                 frame = extract_tb(error.__traceback__)[-1]
                 _log.error(
