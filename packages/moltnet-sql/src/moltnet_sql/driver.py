@@ -19,7 +19,7 @@ from moltnet_sql.dialect import Dialect
 from moltnet_sql.errors import engine_error, translated
 from moltnet_sql.migrations import SqlMigrationLog
 from moltnet_sql.models import make_models
-from moltnet_sql.reading import Reader, Tools
+from moltnet_sql.reading import BY_TIME, Reader, Tools
 from moltnet_sql.rows import Rows
 from moltnet_sql.session import Session
 from moltnet_sql.snapshot import SqlSnapshot
@@ -129,12 +129,12 @@ class SqlDriver(Driver):
             return reader.get(lookup, key)
 
     def read(self, listing: Listing, before: str | None, after: str | Start | None, limit: int) -> Sequence[Any]:
-        if isinstance(before, str) or isinstance(after, str):
-            # One statement finds the cursor and what is beside it. It finds nothing at the listing's end too, and
-            # which of the two it was is decided in one state.
+        if isinstance(listing, BY_TIME):
+            # One statement finds the cursor and what is beside it. It finds nothing when there is nothing beside it,
+            # too; which of the two it was has to be decided in one state.
             with self._session() as session:
                 found = Reader(session, self._tools).read(listing, before, after, limit)
-            if found:
+            if found or not (isinstance(before, str) or isinstance(after, str)):
                 return found
         with self._reading() as reader:
             reader.require_cursor(listing, before, after)

@@ -40,5 +40,9 @@ def translated(dialect: Dialect) -> Iterator[Outcome]:
         if translation is None:
             raise
     if translation is not None:
-        # Raised here, not above, where Python would attach the engine's error with its text as the context.
-        raise translation from translation.__cause__
+        try:
+            raise translation from translation.__cause__
+        except MoltnetError:
+            # Python attached the engine's error, with its text, from the "with" block that is being left.
+            translation.__context__ = None
+            raise

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, Final
 
 import peewee
 from attrs import frozen
@@ -32,7 +32,10 @@ from moltnet_sql.schema import TABLES
 from moltnet_sql.session import Session
 from moltnet_sql.statements import PageQueries, Statements
 
-__all__ = ["Reader", "Tools"]
+__all__ = ["BY_TIME", "Reader", "Tools"]
+
+BY_TIME: Final = (RoomMessages, ThreadMessages, DMMessages, Artifacts)
+"""Listings ordered by time, whose cursors are items of theirs; the others are ordered by id."""
 
 
 @frozen
@@ -108,9 +111,7 @@ class Reader:
     def has_cursor(self, listing: Listing, before: str | None, after: str | Start | None) -> bool:
         """Whether the cursor, if the listing needs it to be an item, is one."""
         cursor = before if before is not None else after
-        if not isinstance(cursor, str) or not isinstance(
-            listing, RoomMessages | ThreadMessages | DMMessages | Artifacts
-        ):
+        if not isinstance(cursor, str) or not isinstance(listing, BY_TIME):
             return True
         queries, scope, _, _ = self._of_listing(listing)
         return bool(self._session.fetch(queries.find, scope | {"cursor": cursor}))

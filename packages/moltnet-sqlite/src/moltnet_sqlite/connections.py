@@ -81,6 +81,8 @@ class SQLiteConnections(QuietLogMixin, peewee.SqliteDatabase):
 
     def _reset(self) -> None:
         self._idle: list[Any] = []
+        # All that are open, idle or not: what a fork inherits, also from threads that are not in the child.
+        self._opened: set[Any] = set()
         self._idle_lock = threading.Lock()
         self._write_lock = threading.RLock()
         self._is_wal = False
@@ -102,6 +104,7 @@ class SQLiteConnections(QuietLogMixin, peewee.SqliteDatabase):
             if not self._pool_closed and len(self._idle) < _IDLE_CONNECTIONS and not conn.in_transaction:
                 self._idle.append(conn)
                 return
+            self._opened.discard(conn)
         conn.close()
 
     def close_pool(self) -> None:
@@ -109,6 +112,7 @@ class SQLiteConnections(QuietLogMixin, peewee.SqliteDatabase):
         with self._idle_lock:
             self._pool_closed = True
             idle, self._idle = self._idle, []
+            self._opened.difference_update(idle)
         for connection in idle:
             connection.close()
 
@@ -154,6 +158,8 @@ class SQLiteConnections(QuietLogMixin, peewee.SqliteDatabase):
         except BaseException:
             connection.close()
             raise
+        with self._idle_lock:
+            self._opened.add(connection)
         return connection
 
     def _prepare(self, connection: Any) -> None:
@@ -190,8 +196,7 @@ class SQLiteConnections(QuietLogMixin, peewee.SqliteDatabase):
 
     def forked(self) -> None:
         """In the child of a fork: begin anew. Closing what was inherited would drop the parent's locks."""
-        inherited = [*self._idle, None if self.is_closed() else self.connection()]
-        for connection in inherited:
+        for connection in self._opened:
             # Never to be freed, also not when the interpreter ends.
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
         closed = self._pool_closed

@@ -1,0 +1,124 @@
+"""Every block of the README and the documentation that can run is run; everything public is documented."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from moltnet_core import errors
+from moltnet_core.config import describe
+from moltnet_core.plugins import hookspecs, installed_backends, load_backend
+
+ROOT = Path(__file__).parent.parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+BLOCK = re.compile(
+    r"^(?:<!-- not run: (?P<reason>[^\n]+) -->\n)?```(?P<language>[a-z]+)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL
+)
+RUNNABLE = {"python", "sh"}
+SHOWN = {"text", "yaml", "toml", "json"}
+
+# Runs a page's blocks in order: Python in one namespace, shell in one shell each, all in one directory.
+RUNNER = """
+import json, subprocess, sys
+namespace = {"__name__": "__main__"}
+for language, line, code in json.load(sys.stdin):
+    try:
+        if language == "python":
+            exec(compile("\\n" * line + code, PAGE, "exec"), namespace)
+        else:
+            subprocess.run(["bash", "-euo", "pipefail", "-c", code], check=True)
+    except BaseException as error:
+        sys.exit(f"{PAGE}:{line}: {type(error).__name__}: {error}")
+"""
+
+BEFORE = {
+    # What a page takes for granted: a server's database, here one of ours.
+    "existing-database.md": """
+from moltnet_core import Actor, Message, Part, Room, Target, open_store
+with open_store("sqlite:///moltnet.db") as store:
+    store.create_room(Room("general", "local"))
+    store.append_message(Message("local", Target.room("general"), Actor("agent", "a"), [Part("text", "hello")]))
+""",
+}
+
+
+def blocks(page: Path) -> Iterator[tuple[str, str | None, int, str]]:
+    """Language, reason not to run it, line and code of each block of a page."""
+    text = page.read_text(encoding="utf-8")
+    for match in BLOCK.finditer(text):
+        yield match["language"], match["reason"], text.count("\n", 0, match.start("code")), match["code"]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_block_of_the_page_runs(page: Path, tmp_path: Path) -> None:
+    found = list(blocks(page))
+    for language, reason, line, _ in found:
+        assert language in RUNNABLE | SHOWN, f"{page.name}:{line}: say whether a block of {language!r} can run"
+        assert reason is None or language in RUNNABLE, f"{page.name}:{line}: {language} is never run"
+    run = [("python", 0, BEFORE[page.name])] if page.name in BEFORE else []
+    run += [(language, line, code) for language, reason, line, code in found if language in RUNNABLE and not reason]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MOLTNET_")}
+    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
+    result = subprocess.run(
+        [sys.executable, "-W", "error", "-c", f"PAGE = {page.name!r}\n{RUNNER}"],
+        input=json.dumps(run),
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env=environment,
+        timeout=100,
+        check=False,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_the_readme_names_the_two_commands_that_ci_and_newcomers_use() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    ci = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    assert "\npython3 dev.py demo\npython3 dev.py test\n" in readme
+    assert "\npython3 dev.py test\n" in ci
+
+
+def test_every_error_has_its_cause_and_cure() -> None:
+    page = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8")
+    rows = set(re.findall(r"^\| `(\w+)`", page, re.MULTILINE)) | {"MoltnetError", "DriverError"}
+    classes = {name for name in errors.__all__ if isinstance(getattr(errors, name), type) and name.endswith("Error")}
+    assert rows == classes
+
+
+def test_every_hook_is_documented() -> None:
+    page = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")
+    assert "automodule:: moltnet_core.plugins.hookspecs" in page
+    hooks = [name for name in hookspecs.__all__ if name.startswith("moltnet_")]
+    assert len(hooks) == 7
+    for name in hooks:
+        assert getattr(hookspecs, name).__doc__, f"{name} has no docstring"
+
+
+def test_every_setting_says_what_it_is_for() -> None:
+    for name in installed_backends():
+        backend, _ = load_backend(name)
+        for setting in describe(backend.settings, name):
+            assert setting.help, f"{name}.{setting.name} has no help"
+            assert setting.variable == f"MOLTNET_{name.upper()}_{setting.name.upper()}"
+
+
+def test_every_page_is_in_the_table_of_contents() -> None:
+    index = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+    listed = set(re.findall(r"^([a-z-]+)$", index, re.MULTILINE))
+    assert {page.stem for page in (ROOT / "docs").glob("*.md")} - {"index"} == listed
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_to_files_lead_somewhere(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)#:]+?)(?:#[^)]*)?\)", text):
+        assert (page.parent / target).exists(), f"{page.name} links to {target}"
