@@ -51,7 +51,8 @@ __all__ = [
 def _rebuild(cls: type[MoltnetError], message: str, state: dict[str, Any]) -> MoltnetError:
     error = cls.__new__(cls, message)
     error.args = (message,)
-    error.__dict__.update(state)
+    for name, value in state.items():
+        setattr(error, name, value)
     return error
 
 
@@ -71,7 +72,10 @@ class MoltnetError(Exception):
         return str(self.args[0]) if self.args else type(self).__name__
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild, (type(self), str(self), self.__dict__.copy())
+        return _rebuild, (type(self), str(self), self._state())
+
+    def _state(self) -> dict[str, Any]:
+        return self.__dict__.copy()
 
 
 class DriverError(MoltnetError):
@@ -387,19 +391,19 @@ class BackendNotFoundError(MoltnetError, LookupError):
     """No installed distribution provides the backend."""
 
     name: str
-    distribution: str | None
+    extra: str | None
 
-    def __init__(self, name: str, installed: Iterable[str], distribution: str | None = None) -> None:
+    def __init__(self, name: str, installed: Iterable[str], extra: str | None = None) -> None:
         known = ", ".join(sorted(installed)) or "none"
         advice = (
-            f'install it: pip install "moltnet-core[{name}]"'
-            if distribution is not None
+            f'install it: pip install "moltnet-core[{extra}]"'
+            if extra is not None
             else "check the spelling, or install the distribution that provides it"
         )
         super().__init__(
             f"there is no backend {name!r} (installed: {known}); {advice}",
             name=name,
-            distribution=distribution,
+            extra=extra,
         )
 
 
@@ -416,6 +420,9 @@ class BackendLoadError(MoltnetError, ImportError):
             version=version,
         )
         self.name = name
+
+    def _state(self) -> dict[str, Any]:
+        return {**super()._state(), "name": self.name}  # ImportError keeps it elsewhere
 
 
 class DuplicateBackendError(MoltnetError):

@@ -16,8 +16,16 @@ from attrs import field, frozen
 
 from moltnet_core.errors import ValidationError
 from moltnet_core.serialization import canonical, from_json, to_json
-from moltnet_core.timestamps import normalise, truncate
-from moltnet_core.types import AgentRegistration, DirectConversation, Message, Room, Thread
+from moltnet_core.timestamps import normalise, parse_time, truncate
+from moltnet_core.types import (
+    VISIBILITIES,
+    WRITE_POLICIES,
+    AgentRegistration,
+    DirectConversation,
+    Message,
+    Room,
+    Thread,
+)
 
 __all__ = ["LOAD_ORDER", "Counts", "LoadResult", "Record", "RecordKind", "Stored", "same_record"]
 
@@ -102,10 +110,15 @@ class Record:
             content.setdefault("credential_key", "")
         value = from_json(_TYPES[kind], content)
         times = {name: data[name] for name in _TIMES[kind] if data.get(name) is not None}
+        for name, text in times.items():
+            if not isinstance(text, str):
+                raise ValidationError(f"record.{name}", "expected an RFC 3339 time")
         return cls(kind, value, times)
 
     def prepared(self, digits: int) -> tuple[Record, bool]:
-        """The record with its times normalised and cut to ``digits`` fractional digits, and whether any lost some.
+        """The record as every backend will read it back, and whether any of its times lost digits.
+
+        Its times are normalised and cut to ``digits`` fractional digits, and its value agrees with them.
 
         :raises ValidationError: a time is not RFC 3339, or the value is of another kind.
         """
@@ -126,7 +139,22 @@ class Record:
                 raise ValidationError(f"{self.kind} {self.id!r}: times.{name}", str(error)) from None
             times[name] = truncate(whole, digits)
             cut = cut or times[name] != whole
-        return attrs.evolve(self, times=times), cut
+        return Record(self.kind, _normalised(self.value, times), times), cut
+
+
+def _normalised(value: Stored, times: Mapping[str, str]) -> Stored:
+    moments: dict[str, Any] = {name: parse_time(text) for name, text in times.items() if name != "removed_at"}
+    if isinstance(value, Room):
+        return attrs.evolve(
+            value,
+            members=tuple(sorted(set(value.members))),
+            visibility=value.visibility if value.visibility in VISIBILITIES else VISIBILITIES[0],
+            write_policy=value.write_policy if value.write_policy in WRITE_POLICIES else WRITE_POLICIES[0],
+            **moments,
+        )
+    if isinstance(value, DirectConversation):
+        return attrs.evolve(value, participant_ids=tuple(sorted(set(value.participant_ids))))
+    return attrs.evolve(value, **moments) if moments else value
 
 
 def _comparable(record: Record, digits: int) -> tuple[str, dict[str, str]]:

@@ -137,7 +137,14 @@ def _structure_tuple(cls: Any, converter: cattrs.Converter) -> Callable[[Any, An
             return ()
         if not isinstance(value, list | tuple):
             raise ValueError("expected a list")
-        return tuple(converter.structure(element, item) for element in value)
+        found = []
+        for index, element in enumerate(value):
+            try:
+                found.append(converter.structure(element, item))
+            except (ValueError, TypeError, LookupError, cattrs.BaseValidationError) as error:
+                error.add_note(cattrs.IterableValidationNote("in a list", index, item))
+                raise cattrs.IterableValidationError("in a list", [error], cls) from None
+        return tuple(found)
 
     return structure
 
@@ -254,9 +261,10 @@ def _first_problem(group: BaseException) -> tuple[str, str]:
     while isinstance(error, cattrs.BaseValidationError):
         error = error.exceptions[0]
         for note in getattr(error, "__notes__", ()):
-            name = getattr(note, "name", None)
-            if name is not None:
-                name = _RENAMED.get(str(name), str(name))
+            if isinstance(note, cattrs.IterableValidationNote):
+                path = f"{path}[{note.index}]"
+            elif isinstance(note, cattrs.AttributeValidationNote):
+                name = _RENAMED.get(note.name, note.name)
                 path = f"{path}.{name}" if path else name
     if isinstance(error, KeyError):
         return path, "is missing"

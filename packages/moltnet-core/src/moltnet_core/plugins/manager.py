@@ -39,7 +39,7 @@ BACKEND_GROUP = "moltnet.storage"
 PLUGIN_GROUP = "moltnet.storage.plugins"
 DISABLED_VARIABLE = "MOLTNET_DISABLED_PLUGINS"
 
-_KNOWN_DISTRIBUTIONS = ("sqlite", "postgres", "memory", "json")
+_EXTRAS = {"sqlite": "sqlite", "postgres": "postgres", "postgresql": "postgres", "memory": "memory", "json": "json"}
 _NAME = re.compile("[a-z][a-z0-9]*", re.ASCII)
 _log = logging.getLogger("moltnet_core.plugins")
 
@@ -111,7 +111,7 @@ def load_backend(name: str) -> tuple[Backend, Any]:
     installed = installed_backends()
     found = installed.get(name, ())
     if not found:
-        raise BackendNotFoundError(name, installed, f"moltnet-{name}" if name in _KNOWN_DISTRIBUTIONS else None)
+        raise BackendNotFoundError(name, installed, _EXTRAS.get(name))
     if len(found) > 1:
         raise DuplicateBackendError(name, [f"{item.distribution} {item.version}" for item in found])
     item = found[0]
