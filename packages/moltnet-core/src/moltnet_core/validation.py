@@ -356,9 +356,7 @@ def prepare_message(message: Message) -> Message:
     if not isinstance(message, Message):
         raise ValidationError("message", f"expected a Message, not {type(message).__name__}")
     network_id = _required_text(message.network_id, "message.network_id")
-    message_id = (
-        new_message_id() if message.id is None or message.id == "" else check_identifier(message.id, "message.id")
-    )
+    message_id = check_identifier(message.id or new_message_id(), "message.id")
     target, sender = message.target, message.sender
     if not isinstance(target, Target):
         raise ValidationError("message.target", f"expected a Target, not {type(target).__name__}")
@@ -393,9 +391,9 @@ def prepare_message(message: Message) -> Message:
         prepare_time(message.created_at, "message.created_at"),
         _prepare_origin(message.origin, network_id, message_id),
     )
-    if budget.characters * _MOST_BYTES_A_COUNT > MAX_MESSAGE_BYTES // 2:
-        if len(dumps(to_json(prepared)).encode()) > MAX_MESSAGE_BYTES:
-            raise _too_large()
+    may_be_too_large = budget.characters * _MOST_BYTES_A_COUNT > MAX_MESSAGE_BYTES // 2
+    if may_be_too_large and len(dumps(to_json(prepared)).encode()) > MAX_MESSAGE_BYTES:
+        raise _too_large()
     return prepared
 
 
