@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -54,7 +54,8 @@ def open_store(
         ``"later"`` opens, and until :meth:`Store.migrate` only ``ping``, ``migration_status``, ``backup`` and
         ``close`` work.
     :param read_only: as ``?mode=ro`` in a URL: nothing stored is changed.
-    :param plugins: further plugins, as objects; those that are installed are found by themselves.
+    :param plugins: further plugins, as objects; those that are installed are found by themselves. One of them may
+        register the backend that ``location`` names.
     :param config_file: a configuration file to read instead of the one that ``MOLTNET_CONFIG`` names or the search
         finds. Only without ``location``.
     :param environ: read instead of the process's environment.
@@ -70,7 +71,8 @@ def open_store(
     if migrate not in (True, False, "later"):
         raise ValidationError("migrate", 'expected True, False or "later"')
     environ = os.environ if environ is None else environ
-    backend, module, settings, ro = _resolve(location, config_file, environ)
+    plugins = tuple(plugins)
+    backend, module, settings, ro = _resolve(location, plugins, config_file, environ)
     read_only = read_only or ro
     if read_only and Power.READ_ONLY not in backend.powers:
         raise UnsupportedCapabilityError(Power.READ_ONLY, backend.name)
@@ -93,6 +95,7 @@ def open_store(
 
 def _resolve(
     location: str | StorageConfig | None,
+    plugins: Sequence[object],
     config_file: str | os.PathLike[str] | None,
     environ: Mapping[str, str],
 ) -> tuple[Backend, Any, Any, bool]:
@@ -103,7 +106,7 @@ def _resolve(
         found: dict[str, tuple[Backend, Any]] = {}
 
         def settings_class(kind: str) -> type[Any]:
-            found[kind] = load_backend(kind)
+            found[kind] = load_backend(kind, plugins)
             return found[kind][0].settings
 
         resolved = resolve_config(
@@ -115,12 +118,12 @@ def _resolve(
         )
         return *found[resolved.kind], resolved.settings, False
     if isinstance(location, StorageConfig):
-        backend, module = load_backend(location.kind)
+        backend, module = load_backend(location.kind, plugins)
         return backend, module, settings_from_config(backend.settings, location), location.read_only
     if not isinstance(location, str):
         raise ValidationError("location", f"expected a URL or a StorageConfig, not {type(location).__name__}")
     url = parse_url(location)
-    backend, module = load_backend(url.scheme)
+    backend, module = load_backend(url.scheme, plugins)
     return backend, module, settings_from_url(backend.settings, url, backend.from_url), url.read_only
 
 

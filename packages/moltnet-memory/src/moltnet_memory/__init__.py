@@ -1,6 +1,11 @@
-"""The memory backend of the Moltnet storage system: ephemeral, and the reference for how every backend behaves."""
+"""The memory backend of the Moltnet storage system: ephemeral, and the reference for how every backend behaves.
+
+Its tables also serve backends that keep everything in memory and something durable beside it.
+"""
 
 from moltnet_memory.driver import MemoryDriver
-from moltnet_memory.tables import Tables
+from moltnet_memory.reading import TablesReader, TablesSnapshot
+from moltnet_memory.rows import row_of
+from moltnet_memory.tables import Changes, Tables
 
-__all__ = ["MemoryDriver", "Tables"]
+__all__ = ["Changes", "MemoryDriver", "Tables", "TablesReader", "TablesSnapshot", "row_of"]

@@ -4,166 +4,20 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
 from moltnet_core.driver import Appended, Driver, DriverSnapshot, LoadRecord, Lookup, NewMessage
-from moltnet_core.errors import InvalidCursorError, StoreClosedError
-from moltnet_core.listings import (
-    Agents,
-    Artifacts,
-    DirectConversations,
-    DMMessages,
-    Listing,
-    Members,
-    RoomMessages,
-    Rooms,
-    ThreadMessages,
-    Threads,
-)
-from moltnet_core.records import Counts, LoadResult, Record, RecordKind
-from moltnet_core.types import START, AgentRegistration, Room, Start
-from moltnet_memory.index import Index
-from moltnet_memory.rows import MessageRow, Row, fresh
+from moltnet_core.errors import StoreClosedError
+from moltnet_core.listings import Listing
+from moltnet_core.records import Counts, LoadResult
+from moltnet_core.types import AgentRegistration, Room, Start
+from moltnet_memory.reading import TablesReader
 from moltnet_memory.tables import Tables
 
-__all__ = ["MemoryDriver", "TablesReader"]
-
-_EMPTY = Index()
-
-
-class TablesReader:
-    """Reads tables as a driver does; the caller holds the lock."""
-
-    def __init__(self, tables: Tables) -> None:
-        self._tables = tables
-
-    def get(self, lookup: Lookup, key: str) -> Any:
-        """See :meth:`moltnet_core.driver.Driver.get`."""
-        tables, rows = self._tables, self._tables.rows
-        match lookup:
-            case Lookup.ROOM:
-                room = tables.live_room(key)
-                return room and room.room
-            case Lookup.MESSAGE:
-                message = rows[RecordKind.MESSAGE].get(key)
-                return message and fresh(message.message)
-            case Lookup.THREAD:
-                thread = rows[RecordKind.THREAD].get(key)
-                return thread and thread.thread
-            case Lookup.DM:
-                dm = rows[RecordKind.DM].get(key)
-                return dm and dm.dm
-            case Lookup.AGENT:
-                agent = rows[RecordKind.AGENT].get(key)
-                return agent and agent.registration
-            case Lookup.CREDENTIAL:
-                return tables.by_credential(key)
-            case Lookup.MEMBER:
-                return tables.member(key)
-
-    def read(self, listing: Listing, before: str | None, after: str | Start | None, limit: int) -> list[Any]:
-        """See :meth:`moltnet_core.driver.Driver.read`."""
-        tables, rows = self._tables, self._tables.rows
-        match listing:
-            case RoomMessages(room_id):
-                return self._messages("room", room_id, before, after, limit)
-            case ThreadMessages(thread_id):
-                return self._messages("thread", thread_id, before, after, limit)
-            case DMMessages(dm_id):
-                return self._messages("dm", dm_id, before, after, limit)
-            case Artifacts():
-                return self._artifacts(listing, before, after, limit)
-            case Rooms():
-                found = tables.live_rooms.window(before, after, limit)
-                return [rows[RecordKind.ROOM][key].room for key in found]
-            case Threads(room_id):
-                found = tables.threads_of.get(room_id, _EMPTY).window(before, after, limit)
-                return [rows[RecordKind.THREAD][key].thread for key in found]
-            case DirectConversations():
-                found = tables.ids[RecordKind.DM].window(before, after, limit)
-                return [rows[RecordKind.DM][key].dm for key in found]
-            case Agents():
-                found = tables.ids[RecordKind.AGENT].window(before, after, limit)
-                return [rows[RecordKind.AGENT][key].registration for key in found]
-            case Members():
-                return [tables.member(key) for key in tables.member_ids.window(before, after, limit)]
-
-    def _messages(
-        self, kind: str, conversation_id: str, before: str | None, after: str | Start | None, limit: int
-    ) -> list[Any]:
-        messages: Mapping[str, MessageRow] = self._tables.rows[RecordKind.MESSAGE]
-
-        def key_of(cursor: str | Start | None) -> Any:
-            if cursor is None or isinstance(cursor, Start):
-                return cursor
-            row = messages.get(cursor)
-            if row is None or (row.message.target.kind, row.message.target.conversation_id) != (
-                kind,
-                conversation_id,
-            ):
-                raise InvalidCursorError(cursor)
-            return row.created_at, row.message.id
-
-        index = self._tables.messages_of.get((kind, conversation_id), _EMPTY)
-        return [
-            fresh(messages[message_id].message) for _, message_id in index.window(key_of(before), key_of(after), limit)
-        ]
-
-    def _artifacts(self, listing: Artifacts, before: str | None, after: str | Start | None, limit: int) -> list[Any]:
-        chosen = listing.filter
-        name, value = next(
-            (
-                (kind, conversation_id)
-                for kind, conversation_id in (
-                    ("room", chosen.room_id),
-                    ("thread", chosen.thread_id),
-                    ("dm", chosen.dm_id),
-                )
-                if conversation_id is not None
-            ),
-            ("all", None),
-        )
-
-        def key_of(cursor: str | Start | None) -> Any:
-            if cursor is None or isinstance(cursor, Start):
-                return cursor
-            place, artifact = self._tables.artifacts.get(cursor, (None, None))
-            if place is None or artifact is None:
-                raise InvalidCursorError(cursor)
-            target = artifact.target
-            belongs = {
-                "all": True,
-                "room": target.kind != "dm" and target.room_id == value,
-                "thread": target.kind == "thread" and target.thread_id == value,
-                "dm": target.kind == "dm" and target.dm_id == value,
-            }
-            if not belongs[name]:
-                raise InvalidCursorError(cursor)
-            return place
-
-        index = self._tables.artifacts_of.get((name, value), _EMPTY)
-        return [self._tables.artifact_at[place] for place in index.window(key_of(before), key_of(after), limit)]
-
-
-class _TablesSnapshot:
-    def __init__(self, rows: Mapping[RecordKind, Mapping[str, Row]], ids: Mapping[RecordKind, Index]) -> None:
-        self._rows = rows
-        self._ids = ids
-
-    def scan(self, kind: RecordKind, after: str | None, limit: int) -> Sequence[Record]:
-        rows = self._rows[kind]
-        by_time = kind is RecordKind.MESSAGE
-        key: Any = START if after is None else after
-        if by_time and after is not None:
-            row = rows.get(after)
-            if not isinstance(row, MessageRow):
-                raise InvalidCursorError(after)
-            key = (row.created_at, after)
-        found = self._ids[kind].window(None, key, limit)
-        return [rows[place[1] if by_time else place].record() for place in found]
+__all__ = ["MemoryDriver"]
 
 
 class MemoryDriver(Driver):
@@ -209,13 +63,7 @@ class MemoryDriver(Driver):
 
     def reconcile_room(self, room: Room) -> Room:
         with self._locked() as tables:
-            changes, changed = tables.plan_change_room(
-                room.id,
-                name=room.name,
-                members=room.members,
-                visibility=room.visibility,
-                write_policy=room.write_policy,
-            )
+            changes, changed = tables.plan_reconcile_room(room)
             tables.apply(changes)
         return changed
 
@@ -245,8 +93,8 @@ class MemoryDriver(Driver):
 
     @contextmanager
     def snapshot(self) -> Iterator[DriverSnapshot]:
-        with self._locked() as tables:
-            view: DriverSnapshot = _TablesSnapshot(*tables.frozen_rows())
+        with self._locked():
+            view = self._reader.snapshot()
         yield view
 
     def load(self, records: Sequence[LoadRecord]) -> LoadResult:

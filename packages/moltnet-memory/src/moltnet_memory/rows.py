@@ -8,11 +8,12 @@ from __future__ import annotations
 import attrs
 from attrs import frozen
 
+from moltnet_core.derivation import artifacts_of
 from moltnet_core.records import Record, RecordKind
 from moltnet_core.serialization import copy_json
 from moltnet_core.types import AgentRegistration, Artifact, DirectConversation, Message, Room, Thread
 
-__all__ = ["AgentRow", "DMRow", "MessageRow", "RoomRow", "Row", "ThreadRow", "fresh"]
+__all__ = ["AgentRow", "DMRow", "MessageRow", "RoomRow", "Row", "ThreadRow", "fresh", "row_of"]
 
 
 def fresh(message: Message) -> Message:
@@ -93,3 +94,23 @@ class MessageRow:
 
 
 Row = RoomRow | AgentRow | ThreadRow | DMRow | MessageRow
+
+
+def row_of(record: Record) -> Row:
+    """The row that :meth:`record` of it gives, counts and last times included.
+
+    :raises ValueError: the record's value is not of its kind.
+    """
+    value, times = record.value, record.times
+    match value:
+        case Room():
+            return RoomRow(value, times["created_at"], times.get("removed_at"))
+        case AgentRegistration():
+            return AgentRow(value, times["created_at"], times["updated_at"])
+        case Thread():
+            return ThreadRow(value, times["last_message_at"])
+        case DirectConversation():
+            return DMRow(value, times["last_message_at"])
+        case Message():
+            return MessageRow(value, times["created_at"], artifacts_of(value))
+    raise ValueError(f"a {type(value).__name__} is not stored")

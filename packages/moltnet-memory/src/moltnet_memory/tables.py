@@ -169,6 +169,16 @@ class Tables:
         room = attrs.evolve(row.room, **fields)
         return {(RecordKind.ROOM, room_id): attrs.evolve(row, room=room)}, room
 
+    def plan_reconcile_room(self, room: Room) -> tuple[Changes, Room]:
+        """See :meth:`moltnet_core.driver.Driver.reconcile_room`."""
+        return self.plan_change_room(
+            room.id,
+            name=room.name,
+            members=room.members,
+            visibility=room.visibility,
+            write_policy=room.write_policy,
+        )
+
     def plan_update_members(self, room_id: str, add: Iterable[str], remove: Iterable[str]) -> tuple[Changes, Room]:
         """See :meth:`moltnet_core.driver.Driver.update_members`."""
         row = self.live_room(room_id)

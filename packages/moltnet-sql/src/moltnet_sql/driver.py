@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
@@ -11,7 +12,7 @@ from typing import Any, ClassVar
 import peewee
 
 from moltnet_core.driver import Appended, Driver, DriverSnapshot, LoadRecord, Lookup, NewMessage
-from moltnet_core.errors import RoomNotFoundError, ThreadRoomMismatchError
+from moltnet_core.errors import MoltnetError, RoomNotFoundError, StoreClosedError, ThreadRoomMismatchError
 from moltnet_core.listings import Listing
 from moltnet_core.records import Counts, LoadResult
 from moltnet_core.types import AgentRegistration, Room, Start
@@ -76,7 +77,7 @@ class SqlDriver(Driver):
     def transaction(self, *, write: bool) -> Iterator[peewee.Database]:
         """A transaction on this thread's connection; within another one a savepoint of that."""
         database, dialect = self._database, self._dialect
-        with translated(dialect) as outcome:
+        with _in_one_process("a transaction"), translated(dialect) as outcome:
             if database.in_transaction():
                 with database.savepoint():
                     yield database
@@ -195,6 +196,7 @@ class SqlDriver(Driver):
 
     @contextmanager
     def snapshot(self) -> Iterator[DriverSnapshot]:
+        process = os.getpid()
         with self._lease() as connection:
             session = self.session_class(connection)
             with translated(self._dialect):
@@ -206,8 +208,9 @@ class SqlDriver(Driver):
                     session, Reader(session, self._tools), self._tools.statements, lambda: translated(self._dialect)
                 )
             finally:
-                with suppress(Exception):
-                    session.execute("ROLLBACK")
+                if os.getpid() == process:
+                    with suppress(Exception):
+                        session.execute("ROLLBACK")
 
     def load(self, records: Sequence[LoadRecord]) -> LoadResult:
         with self._writing() as writer:
@@ -218,6 +221,18 @@ class SqlDriver(Driver):
     def ping(self) -> None:
         with self._session() as session:
             session.fetch("SELECT 1")
+
+
+@contextmanager
+def _in_one_process(what: str) -> Iterator[None]:
+    """What is open across a fork ends in the child with an error that says so; the parent's goes on."""
+    process = os.getpid()
+    try:
+        yield
+    except Exception as error:
+        if os.getpid() == process or isinstance(error, MoltnetError):
+            raise
+        raise StoreClosedError(f"{what} ends where its process forks; begin another one here") from None
 
 
 class _IdTakenError(Exception):

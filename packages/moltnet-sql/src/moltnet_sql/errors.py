@@ -21,9 +21,8 @@ class Outcome:
 
 def engine_error(error: BaseException) -> BaseException:
     """The engine's own error where peewee has wrapped it."""
-    if isinstance(error, peewee.PeeweeException) and error.args and isinstance(error.args[0], BaseException):
-        return error.args[0]
-    return error
+    original = getattr(error, "orig", None) if isinstance(error, peewee.PeeweeException) else None
+    return original if isinstance(original, BaseException) else error
 
 
 @contextmanager

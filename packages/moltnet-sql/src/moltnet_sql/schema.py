@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["ABSENT_COLUMNS", "EXTENSION_TABLE", "TABLES", "VERSION_TABLE"]
+__all__ = ["ABSENT_COLUMNS", "EXTENSION_TABLE", "FIRST_TABLES", "LATER_TABLES", "TABLES", "VERSION_TABLE"]
 
 VERSION_TABLE: Final = "schema_migrations"
 """The Go server's own versions. Nothing else is ever recorded in it: the server skips any version it finds there."""
@@ -86,4 +86,14 @@ ABSENT_COLUMNS: Final[dict[tuple[str, str], str]] = {
     ("rooms", "visibility"): "'private'",
     ("rooms", "write_policy"): "'members'",
 }
-"""What a column reads as in a database of a version that lacks it, as SQL. (``agents`` may lack as a whole.)"""
+"""What a column reads as in a database of a version that lacks it, as SQL."""
+
+LATER_TABLES: Final = frozenset({"agents"})
+"""Tables that old versions lack."""
+
+FIRST_TABLES: Final = {
+    table: frozenset(column for column in columns if (table, column) not in ABSENT_COLUMNS)
+    for table, columns in TABLES.items()
+    if table not in LATER_TABLES
+}
+"""The tables and columns that every version has."""

@@ -100,6 +100,8 @@ class SQLiteConnections(QuietLogMixin, peewee.SqliteDatabase):
 
     def _close(self, conn: Any) -> None:
         with self._idle_lock:
+            if conn not in self._opened:
+                return  # inherited by a fork that happened meanwhile: the parent's, see forked()
             # One that is still in a transaction could not be rolled back, and is of no more use.
             if not self._pool_closed and len(self._idle) < _IDLE_CONNECTIONS and not conn.in_transaction:
                 self._idle.append(conn)

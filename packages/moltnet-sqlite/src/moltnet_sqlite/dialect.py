@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -27,7 +27,13 @@ _UNIQUE: Final = ("SQLITE_CONSTRAINT_PRIMARYKEY", "SQLITE_CONSTRAINT_UNIQUE")
 
 
 class SQLiteDialect(Dialect):
-    """Times are RFC 3339 texts, and texts compare by code point already."""
+    """Times are RFC 3339 texts, and texts compare by code point already.
+
+    :param is_full: whether there is no room for the file to grow, which SQLite may take for a failing disk.
+    """
+
+    def __init__(self, is_full: Callable[[], bool] = lambda: False) -> None:
+        self._is_full = is_full
 
     named = ":{}"
     keep_row = ""
@@ -75,6 +81,8 @@ class SQLiteDialect(Dialect):
         if not isinstance(error, sqlite3.Error):
             return None
         name = getattr(error, "sqlite_errorname", None) or type(error).__name__
+        if name.startswith("SQLITE_IOERR") and self._is_full():
+            name = "SQLITE_FULL"
         translation = _translation(name, str(error), committing=committing)
         translation.__cause__ = DriverError(type(error).__name__, name)
         return translation

@@ -10,11 +10,11 @@ from typing import Any
 from moltnet_core.errors import CorruptStoreError
 from moltnet_sql import SqlDriver
 from moltnet_sql.errors import translated
-from moltnet_sql.schema import TABLES, VERSION_TABLE
+from moltnet_sql.schema import FIRST_TABLES
 from moltnet_sqlite.connections import SQLiteConnections, SQLiteSession
 from moltnet_sqlite.dialect import SQLiteDialect
 from moltnet_sqlite.engine import check_engine, module_name, sqlite3
-from moltnet_sqlite.files import needs_immutable, prepare_file, sidecar
+from moltnet_sqlite.files import is_full, needs_immutable, prepare_file, sidecar
 from moltnet_sqlite.settings import SQLiteSettings
 
 __all__ = ["SQLiteDriver"]
@@ -40,7 +40,7 @@ class SQLiteDriver(SqlDriver):
             busy_timeout=settings.busy_timeout,
             synchronous=settings.synchronous,
         )
-        dialect = SQLiteDialect()
+        dialect = SQLiteDialect(lambda: is_full(self._path))
         super().__init__(self._connections, dialect)
         try:
             with translated(dialect), self._connections.lease() as connection:
@@ -76,13 +76,21 @@ class SQLiteDriver(SqlDriver):
 def _check_content(connection: Any) -> None:
     """Refuse what is not SQLite at all, and the database of another program.
 
-    :raises CorruptStoreError: it holds tables, and none of them is ours.
+    :raises CorruptStoreError: it holds tables, and they are not a Moltnet server's.
     """
-    found = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    own = {VERSION_TABLE, *TABLES}
-    foreign = sorted(name for name in found if not name.startswith("sqlite_"))
-    if foreign and not own & found:
-        raise CorruptStoreError(
-            f"the database holds other tables ({', '.join(foreign[:3])}) and none of Moltnet's; "
-            "it was left as it is; choose another file"
-        )
+    found: dict[str, set[str]] = {}
+    for table, column in connection.execute(
+        "SELECT tables.name, columns.name FROM sqlite_master AS tables JOIN pragma_table_info(tables.name) AS columns "
+        "WHERE tables.type = 'table' AND tables.name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
+    ):
+        found.setdefault(table, set()).add(column)
+    if not found:
+        return
+    for table, columns in FIRST_TABLES.items():
+        missing = sorted(columns - found.get(table, set()))
+        if missing:
+            what = f"has no column {missing[0]!r}" if table in found else "is missing"
+            raise CorruptStoreError(
+                f"this is not a Moltnet database: its table {table!r} {what} (it has {', '.join(sorted(found)[:3])}, "
+                "…); it was left as it is; choose another file"
+            )

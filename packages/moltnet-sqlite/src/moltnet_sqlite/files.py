@@ -20,9 +20,15 @@ from moltnet_core.errors import (
     StoreUnavailableError,
 )
 
-__all__ = ["needs_immutable", "prepare_file", "sidecar"]
+try:
+    import resource
+except ImportError:  # not on Windows
+    resource = None  # type: ignore[assignment]
+
+__all__ = ["is_full", "needs_immutable", "prepare_file", "sidecar"]
 
 _SOURCE = "sqlite"
+_NEXT_WRITE = 64 * 1024  # no more than this is written at once: the largest page
 
 
 def sidecar(path: Path, suffix: str) -> Path:
@@ -81,6 +87,15 @@ def _error(path: Path, error: OSError) -> MoltnetError:
                 "and let this user write to it"
             )
     return StorageIOError(f"{path} cannot be created: {error.strerror}")
+
+
+def is_full(path: Path) -> bool:
+    """Whether there is no room for a database to grow: on its file system, or by the process's limit for files."""
+    sizes = [each.stat().st_size for each in (path, sidecar(path, "-wal")) if each.exists()]
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)[0] if resource is not None else -1
+    if limit >= 0 and any(size + _NEXT_WRITE > limit for size in sizes):
+        return True
+    return hasattr(os, "statvfs") and os.statvfs(path.parent).f_bavail == 0
 
 
 def needs_immutable(path: Path) -> bool:

@@ -5,11 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from moltnet_core.errors import CorruptStoreError
-from moltnet_sql.schema import ABSENT_COLUMNS, TABLES
+from moltnet_sql.schema import ABSENT_COLUMNS, LATER_TABLES, TABLES
 
 __all__ = ["cover_old_tables"]
-
-_LATER_TABLES = {"agents"}
 
 
 def cover_old_tables(connection: Any) -> None:
@@ -22,7 +20,7 @@ def cover_old_tables(connection: Any) -> None:
         missing = [column for column in columns if column not in found]
         if not missing:
             continue
-        if not found and table in _LATER_TABLES:
+        if not found and table in LATER_TABLES:
             selected = ", ".join(f"'' AS {column}" for column in columns)
             connection.execute(f"CREATE TEMP VIEW {table} AS SELECT {selected} WHERE 0")
             continue

@@ -99,9 +99,10 @@ def installed_backends() -> Mapping[str, Sequence[Installed]]:
     return found
 
 
-def load_backend(name: str) -> tuple[Backend, Any]:
+def load_backend(name: str, plugins: Iterable[object] = ()) -> tuple[Backend, Any]:
     """Load the backend of a name (or of a further URL scheme).
 
+    :param plugins: objects, one of which may register it without being installed.
     :returns: it, and the plugin module that registered it.
     :raises BackendNotFoundError: none is installed; says what to install.
     :raises DuplicateBackendError: two distributions provide it.
@@ -110,6 +111,12 @@ def load_backend(name: str) -> tuple[Backend, Any]:
     """
     installed = installed_backends()
     found = installed.get(name, ())
+    for plugin in plugins:
+        for backend in _registered(plugin):
+            if backend.name == name:
+                if found:
+                    raise DuplicateBackendError(name, [found[0].distribution, repr(plugin)])
+                return backend, plugin
     if not found:
         raise BackendNotFoundError(name, installed, _EXTRAS.get(name))
     if len(found) > 1:
@@ -118,10 +125,8 @@ def load_backend(name: str) -> tuple[Backend, Any]:
     if not _NAME.fullmatch(name):
         raise item.failure("a backend's name must match [a-z][a-z0-9]*")
     module = item.load()
-    manager = _new_manager()
     try:
-        manager.register(module, name=f"backend {name}")
-        registered = manager.hook.moltnet_register_backend()
+        registered = _registered(module)
     except Exception as error:
         raise item.failure(_described(error)) from error
     if len(registered) != 1 or not isinstance(registered[0], Backend):
@@ -132,6 +137,14 @@ def load_backend(name: str) -> tuple[Backend, Any]:
     if backend.name != name and item.module not in (other.module for other in installed.get(backend.name, ())):
         raise item.failure(f"it registers the backend {backend.name!r} under the name {name!r}")
     return backend, module
+
+
+def _registered(plugin: object) -> list[Backend]:
+    """The backends that a plugin registers."""
+    manager = _new_manager()
+    manager.register(plugin)
+    registered: list[Backend] = manager.hook.moltnet_register_backend()
+    return registered
 
 
 def _new_manager() -> pluggy.PluginManager:
@@ -160,7 +173,8 @@ class Plugins:
                     raise item.failure(f"{error}; {self._switch(item.name)}") from error.__cause__
                 self._register(plugin, item)
         for plugin in extra:
-            self._register(plugin, None)
+            if plugin is not module:
+                self._register(plugin, None)
         self._appended = tuple(self._manager.hook.moltnet_message_appended.get_hookimpls())
 
     @staticmethod
