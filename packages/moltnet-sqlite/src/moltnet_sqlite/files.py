@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import sys
 from pathlib import Path
 
 from moltnet_core.errors import (
@@ -20,10 +21,8 @@ from moltnet_core.errors import (
     StoreUnavailableError,
 )
 
-try:
+if sys.platform != "win32":
     import resource
-except ImportError:  # not on Windows
-    resource = None  # type: ignore[assignment]
 
 __all__ = ["is_full", "needs_immutable", "prepare_file", "sidecar"]
 
@@ -91,11 +90,13 @@ def _error(path: Path, error: OSError) -> MoltnetError:
 
 def is_full(path: Path) -> bool:
     """Whether there is no room for a database to grow: on its file system, or by the process's limit for files."""
+    if sys.platform == "win32":
+        return False
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
     sizes = [each.stat().st_size for each in (path, sidecar(path, "-wal")) if each.exists()]
-    limit = resource.getrlimit(resource.RLIMIT_FSIZE)[0] if resource is not None else -1
-    if limit >= 0 and any(size + _NEXT_WRITE > limit for size in sizes):
+    if limit != resource.RLIM_INFINITY and any(size + _NEXT_WRITE > limit for size in sizes):
         return True
-    return hasattr(os, "statvfs") and os.statvfs(path.parent).f_bavail == 0
+    return os.statvfs(path.parent).f_bavail == 0
 
 
 def needs_immutable(path: Path) -> bool:
