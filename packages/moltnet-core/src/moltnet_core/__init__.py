@@ -1,64 +1,70 @@
 """The storage system for Moltnet: rooms, threads, direct messages, artifacts and agents, on one of several backends.
 
 :func:`open_store` opens a :class:`Store`; everything else is what goes in and comes out.
+A name's module is imported when the name is first used.
 """
 
-from moltnet_core.backend import Backend, Power, Trait
-from moltnet_core.config import StorageConfig
-from moltnet_core.errors import (
-    AgentCredentialError,
-    BackendApiError,
-    BackendLoadError,
-    BackendNotFoundError,
-    ConfigError,
-    CorruptRecordError,
-    CorruptStoreError,
-    Duplicate,
-    DuplicateBackendError,
-    DuplicateMessageError,
-    InvalidCursorError,
-    MigrationDriftError,
-    MigrationFailedError,
-    MigrationRequiredError,
-    MoltnetError,
-    ReadOnlyStoreError,
-    RecordConflictError,
-    RoomExistsError,
-    RoomNotFoundError,
-    SchemaTooNewError,
-    StorageFullError,
-    StorageIOError,
-    StoreBusyError,
-    StoreClosedError,
-    StoreUnavailableError,
-    ThreadRoomMismatchError,
-    UnsupportedCapabilityError,
-    ValidationError,
-)
-from moltnet_core.opening import open_store
-from moltnet_core.plugins import hookimpl
-from moltnet_core.records import LOAD_ORDER, Counts, LoadResult, Record, RecordKind
-from moltnet_core.serialization import from_json, to_json
-from moltnet_core.store import Snapshot, Store
-from moltnet_core.types import (
-    START,
-    Actor,
-    AgentRegistration,
-    AgentSummary,
-    AppendResult,
-    Artifact,
-    ArtifactFilter,
-    DirectConversation,
-    Message,
-    MessageOrigin,
-    Page,
-    PageInfo,
-    PageRequest,
-    Part,
-    Room,
-    Target,
-    Thread,
-)
+from typing import TYPE_CHECKING
+
+from moltnet_core._lazy import lazy_names
+
+if TYPE_CHECKING:
+    from moltnet_core.backend import Backend, Power, Trait
+    from moltnet_core.config import StorageConfig
+    from moltnet_core.errors import (
+        AgentCredentialError,
+        BackendApiError,
+        BackendLoadError,
+        BackendNotFoundError,
+        ConfigError,
+        CorruptRecordError,
+        CorruptStoreError,
+        Duplicate,
+        DuplicateBackendError,
+        DuplicateMessageError,
+        InvalidCursorError,
+        MigrationDriftError,
+        MigrationFailedError,
+        MigrationRequiredError,
+        MoltnetError,
+        ReadOnlyStoreError,
+        RecordConflictError,
+        RoomExistsError,
+        RoomNotFoundError,
+        SchemaTooNewError,
+        StorageFullError,
+        StorageIOError,
+        StoreBusyError,
+        StoreClosedError,
+        StoreUnavailableError,
+        ThreadRoomMismatchError,
+        UnsupportedCapabilityError,
+        ValidationError,
+    )
+    from moltnet_core.opening import open_store
+    from moltnet_core.plugins import hookimpl
+    from moltnet_core.records import LOAD_ORDER, Counts, LoadResult, Record, RecordKind
+    from moltnet_core.serialization import from_json, to_json
+    from moltnet_core.store import Snapshot, Store
+    from moltnet_core.types import (
+        START,
+        Actor,
+        AgentRegistration,
+        AgentSummary,
+        AppendResult,
+        Artifact,
+        ArtifactFilter,
+        DirectConversation,
+        Message,
+        MessageOrigin,
+        Page,
+        PageInfo,
+        PageRequest,
+        Part,
+        Room,
+        Target,
+        Thread,
+    )
 
 __all__ = [
     "LOAD_ORDER",
@@ -122,3 +128,81 @@ __all__ = [
     "open_store",
     "to_json",
 ]
+
+_NAMES = {
+    "backend": (
+        "Backend",
+        "Power",
+        "Trait",
+    ),
+    "config": ("StorageConfig",),
+    "errors": (
+        "AgentCredentialError",
+        "BackendApiError",
+        "BackendLoadError",
+        "BackendNotFoundError",
+        "ConfigError",
+        "CorruptRecordError",
+        "CorruptStoreError",
+        "Duplicate",
+        "DuplicateBackendError",
+        "DuplicateMessageError",
+        "InvalidCursorError",
+        "MigrationDriftError",
+        "MigrationFailedError",
+        "MigrationRequiredError",
+        "MoltnetError",
+        "ReadOnlyStoreError",
+        "RecordConflictError",
+        "RoomExistsError",
+        "RoomNotFoundError",
+        "SchemaTooNewError",
+        "StorageFullError",
+        "StorageIOError",
+        "StoreBusyError",
+        "StoreClosedError",
+        "StoreUnavailableError",
+        "ThreadRoomMismatchError",
+        "UnsupportedCapabilityError",
+        "ValidationError",
+    ),
+    "opening": ("open_store",),
+    "plugins": ("hookimpl",),
+    "records": (
+        "LOAD_ORDER",
+        "Counts",
+        "LoadResult",
+        "Record",
+        "RecordKind",
+    ),
+    "serialization": (
+        "from_json",
+        "to_json",
+    ),
+    "store": (
+        "Snapshot",
+        "Store",
+    ),
+    "types": (
+        "START",
+        "Actor",
+        "AgentRegistration",
+        "AgentSummary",
+        "AppendResult",
+        "Artifact",
+        "ArtifactFilter",
+        "DirectConversation",
+        "Message",
+        "MessageOrigin",
+        "Page",
+        "PageInfo",
+        "PageRequest",
+        "Part",
+        "Room",
+        "Target",
+        "Thread",
+    ),
+}
+
+if not TYPE_CHECKING:  # a type checker would take any name for an existing one
+    __getattr__, __dir__ = lazy_names(__name__, _NAMES)

@@ -44,6 +44,8 @@ def prepare_file(path: Path, *, read_only: bool) -> None:
     """
     try:
         if _exists(path):
+            if not read_only:
+                _check_writable(path)
             return
         if read_only:
             raise StoreUnavailableError(f"there is no database file {path}; mode=ro never creates one")
@@ -70,6 +72,15 @@ def _exists(path: Path) -> bool:
     if not stat.S_ISREG(mode):
         raise ConfigError(_SOURCE, "path", f"{path} is not a regular file")
     return True
+
+
+def _check_writable(path: Path) -> None:
+    for place in (path, path.parent):
+        if not os.access(place, os.W_OK):
+            raise ReadOnlyStoreError(
+                f"{place} cannot be written by this user; open the database with mode=ro to read it, "
+                "or change the permissions"
+            )
 
 
 def _error(path: Path, error: OSError) -> MoltnetError:

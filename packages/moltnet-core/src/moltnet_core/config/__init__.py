@@ -8,8 +8,9 @@ A name's module is imported when the name is first used, since most programs nee
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from moltnet_core._lazy import lazy_names
 
 if TYPE_CHECKING:
     from moltnet_core.config.building import build_settings, settings_from_config, settings_from_url
@@ -88,15 +89,5 @@ _NAMES = {
     "url": ("StoreUrl", "parse_url"),
     "values": ("Origin", "RawValue"),
 }
-_HOMES = {name: module for module, names in _NAMES.items() for name in names}
-
 if not TYPE_CHECKING:  # a type checker would take any name for an existing one
-
-    def __getattr__(name: str) -> object:
-        if name not in _HOMES:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        found = globals()[name] = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-        return found
-
-    def __dir__() -> list[str]:
-        return sorted({*globals(), *__all__})
+    __getattr__, __dir__ = lazy_names(__name__, _NAMES)
