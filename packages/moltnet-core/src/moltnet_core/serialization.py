@@ -274,15 +274,24 @@ def _first_problem(group: BaseException) -> tuple[str, str]:
 # -- per row -----------------------------------------------------------------------------------------
 
 
+# Senders and targets repeat from message to message, and their values are immutable: equal values share one text,
+# and equal texts one value.
+
+
+@lru_cache(maxsize=4096)
+def _shared_text(value: Actor | Target) -> str:
+    return _encode(to_json(value))
+
+
 def message_columns(message: Message) -> dict[str, str]:
     """The JSON texts that SQL backends store of a message, by column name."""
-    whole = to_json(message)
+    origin = message.origin
     return {
-        "target_json": _encode(whole["target"]),
-        "from_json": _encode(whole["from"]),
-        "parts_json": _encode(whole["parts"]),
-        "mentions_json": _encode(whole.get("mentions")),
-        "origin_json": _encode(whole.get("origin") or {}),
+        "target_json": _shared_text(message.target),
+        "from_json": _shared_text(message.sender),
+        "parts_json": _encode([to_json(part) for part in message.parts]),
+        "mentions_json": _encode(message.mentions) if message.mentions else "null",
+        "origin_json": _encode(to_json(origin)) if origin is not None else "{}",
     }
 
 
@@ -346,9 +355,6 @@ def read_parts(text: str) -> tuple[Part, ...]:
             )
         )
     return tuple(parts)
-
-
-# Senders and targets repeat from row to row, and their values are immutable: equal texts share one value.
 
 
 @lru_cache(maxsize=4096)

@@ -83,7 +83,8 @@ class SqlDriver(Driver):
                     yield database
                 return
             with self._exclusive() if write else nullcontext(), database.connection_context():
-                database.execute_sql(dialect.begin_write if write else dialect.begin_read)
+                execute = database.connection().cursor().execute
+                execute(dialect.begin_write if write else dialect.begin_read)
                 database.push_transaction(_Transaction())
                 try:
                     yield database
@@ -91,15 +92,15 @@ class SqlDriver(Driver):
                     # The first error is the one to know: a rollback that fails too must not take its place.
                     database.pop_transaction()
                     with suppress(Exception):
-                        database.execute_sql("ROLLBACK")
+                        execute("ROLLBACK")
                     raise
                 database.pop_transaction()
                 outcome.committing = True
                 try:
-                    database.execute_sql("COMMIT")
+                    execute("COMMIT")
                 except BaseException:
                     with suppress(Exception):
-                        database.execute_sql("ROLLBACK")
+                        execute("ROLLBACK")
                     raise
 
     @contextmanager

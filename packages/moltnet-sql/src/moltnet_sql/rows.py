@@ -21,7 +21,6 @@ from moltnet_core.serialization import (
     read_parts,
     read_target,
 )
-from moltnet_core.timestamps import format_time
 from moltnet_core.types import (
     VISIBILITIES,
     WRITE_POLICIES,
@@ -186,10 +185,10 @@ class Rows:
 
     # -- writing -------------------------------------------------------------------------------------
 
-    def message_row(self, message: Message, created_at: str | None = None) -> dict[str, Any]:
+    def message_row(self, message: Message, created_at: str) -> dict[str, Any]:
         """The columns of a message.
 
-        :param created_at: its exact time, where ``message.created_at`` does not hold all of it.
+        :param created_at: its time as normalised text, which may have digits that ``message.created_at`` has not.
         """
         target = message.target
         columns: dict[str, Any] = message_columns(message)
@@ -202,7 +201,7 @@ class Rows:
             "thread_id": target.thread_id if target.kind == "thread" else None,
             "parent_message_id": target.parent_message_id if target.kind == "thread" else None,
             "dm_id": target.dm_id if target.kind == "dm" else None,
-            "created_at": self.dialect.bind_time(created_at or format_time(message.created_at)),
+            "created_at": self.dialect.bind_time(created_at),
         }
         return columns
 

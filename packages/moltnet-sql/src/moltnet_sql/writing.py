@@ -64,7 +64,7 @@ class Writer:
         for new in batch:
             created = self._check_target(new, seen_rooms, thread_rooms, known_dms)
             moment = format_time(new.message.created_at)
-            row = self._rows.message_row(new.message)
+            row = self._rows.message_row(new.message, moment)
             messages.append(row)
             artifacts += [self._rows.artifact_row(artifact, row) for artifact in new.artifacts]
             conversation = new.thread or new.dm
