@@ -94,6 +94,20 @@ def docs(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def bench(session: nox.Session) -> None:
+    """Measure against bare SQLite, print a table with goals, and write it into build/bench."""
+    install(session, PACKAGES, "bench")
+    python(session, "benchmarks.sqlite", *session.posargs)
+
+
+@nox.session(default=False)
+def reliability(session: nox.Session) -> None:
+    """Run the long tests: kill -9, many processes, full disks, damaged files. They print their figures."""
+    install(session, PACKAGES, "test")
+    python(session, "pytest", "-s", "tests/reliability", *session.posargs)
+
+
+@nox.session(default=False)
 def build(session: nox.Session) -> None:
     """Build an sdist and a wheel of every distribution into dist/."""
     install(session, [], "build")

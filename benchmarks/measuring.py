@@ -1,0 +1,97 @@
+"""Measuring two sides in turn: medians over alternating rounds, and a table of goals and findings."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from attrs import asdict, frozen
+
+__all__ = ["Row", "alternate", "print_table", "seconds", "write_json"]
+
+
+@frozen
+class Row:
+    """One line of the table.
+
+    :param work: what was done.
+    :param ours: seconds, the median.
+    :param floor: seconds, the median of what it is compared with.
+    :param ratio: ``ours / floor``.
+    :param goal: the greatest ratio (or, for differences, number of seconds) that meets it.
+    :param met: whether it does.
+    """
+
+    work: str
+    against: str
+    ours: float
+    floor: float
+    ratio: float
+    goal: str
+    met: bool
+
+
+def seconds(call: Callable[[], object]) -> float:
+    """How long one call takes."""
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
+
+
+def alternate(ours: Callable[[], object], floor: Callable[[], object], rounds: int) -> tuple[float, float]:
+    """The median times of two calls, made in turn so that both see the machine in the same mood."""
+    found: tuple[list[float], list[float]] = ([], [])
+    for number in range(rounds + 2):
+        first, second = (0, 1) if number % 2 else (1, 0)
+        for side in (first, second):
+            taken = seconds((ours, floor)[side])
+            if number >= 2:  # the first two warm up
+                found[side].append(taken)
+    return statistics.median(found[0]), statistics.median(found[1])
+
+
+def ratio_row(work: str, against: str, times: tuple[float, float], goal: float) -> Row:
+    """A row whose goal is a ratio."""
+    ours, floor = times
+    return Row(work, against, ours, floor, ours / floor, f"≤ {goal:g} times", ours / floor <= goal)
+
+
+def difference_row(work: str, against: str, times: tuple[float, float], goal: float) -> Row:
+    """A row whose goal is so many seconds more."""
+    ours, floor = times
+    return Row(work, against, ours, floor, ours / floor, f"≤ {goal * 1000:g} ms more", ours - floor <= goal)
+
+
+def _time(value: float) -> str:
+    return f"{value * 1e6:.0f} µs" if value < 0.01 else f"{value * 1e3:.1f} ms" if value < 10 else f"{value:.1f} s"
+
+
+def print_table(rows: Iterable[Row]) -> None:
+    """The rows for people."""
+    lines = [("work", "against", "ours", "its", "ratio", "goal", "met")]
+    lines += [
+        (
+            row.work,
+            row.against,
+            _time(row.ours),
+            _time(row.floor),
+            f"{row.ratio:.2f}",
+            row.goal,
+            "yes" if row.met else "NO",
+        )
+        for row in rows
+    ]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
+    for line in lines:
+        print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+def write_json(rows: Iterable[Row], path: Path) -> None:
+    """The rows for programs: a list of objects."""
+    found: list[dict[str, Any]] = [asdict(row) for row in rows]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(found, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
