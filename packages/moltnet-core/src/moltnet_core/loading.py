@@ -12,7 +12,7 @@ from moltnet_core.driver import LoadRecord, NewMessage
 from moltnet_core.errors import ValidationError
 from moltnet_core.records import Record
 from moltnet_core.serialization import dumps, to_json
-from moltnet_core.types import Message
+from moltnet_core.types import Message, MessageOrigin
 from moltnet_core.validation import check_text
 
 __all__ = ["prepare_load"]
@@ -34,6 +34,7 @@ def prepare_load(records: Iterable[Record], digits: int) -> tuple[list[LoadRecor
         new: NewMessage | None = None
         if isinstance(record.value, Message):
             new = _prepare_message(record.value, where)
+            record = attrs.evolve(record, value=new.message)
         else:
             _check_texts(attrs.asdict(record.value), where)
         prepared.append(LoadRecord(record, new))
@@ -51,6 +52,8 @@ def _prepare_message(message: Message, where: str) -> NewMessage:
     except (ValueError, RecursionError) as error:
         problem = "holds a lone surrogate" if isinstance(error, UnicodeEncodeError) else "is not JSON"
         raise ValidationError(where, f"{problem}, which no backend can store") from None
+    if message.origin is None:
+        message = attrs.evolve(message, origin=MessageOrigin("", ""))  # as a row reads that does not say
     return derive(message)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["ABSENT_COLUMNS", "EXTENSION_TABLE", "FIRST_TABLES", "LATER_TABLES", "TABLES", "VERSION_TABLE"]
+__all__ = ["EXTENSION_TABLE", "FIRST_TABLES", "LATER_COLUMNS", "LATER_TABLES", "TABLES", "VERSION_TABLE"]
 
 VERSION_TABLE: Final = "schema_migrations"
 """The Go server's own versions. Nothing else is ever recorded in it: the server skips any version it finds there."""
@@ -80,19 +80,19 @@ TABLES: Final[dict[str, tuple[str, ...]]] = {
 }
 """The tables that are read and written, with their columns, key first."""
 
-ABSENT_COLUMNS: Final[dict[tuple[str, str], str]] = {
-    ("messages", "origin_json"): "'{}'",
-    ("rooms", "deleted_at"): "NULL",
-    ("rooms", "visibility"): "'private'",
-    ("rooms", "write_policy"): "'members'",
+LATER_COLUMNS: Final[dict[tuple[str, str], tuple[int, str]]] = {
+    ("messages", "origin_json"): (2, "'{}'"),
+    ("rooms", "deleted_at"): (7, "NULL"),
+    ("rooms", "visibility"): (8, "'private'"),
+    ("rooms", "write_policy"): (8, "'members'"),
 }
-"""What a column reads as in a database of a version that lacks it, as SQL."""
+"""Columns that old versions lack: the version that brought each, and what it reads as before, as SQL."""
 
-LATER_TABLES: Final = frozenset({"agents"})
-"""Tables that old versions lack."""
+LATER_TABLES: Final = {"agents": 5}
+"""Tables that old versions lack, with the version that brought each."""
 
 FIRST_TABLES: Final = {
-    table: frozenset(column for column in columns if (table, column) not in ABSENT_COLUMNS)
+    table: frozenset(column for column in columns if (table, column) not in LATER_COLUMNS)
     for table, columns in TABLES.items()
     if table not in LATER_TABLES
 }

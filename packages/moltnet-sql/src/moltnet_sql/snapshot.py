@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
+from itertools import islice
 from typing import Any
 
 from moltnet_core.errors import CorruptRecordError, InvalidCursorError, StoreClosedError
@@ -54,7 +55,7 @@ class SqlSnapshot:
             self._stream = iter(self._open_stream(after))
         found: list[Record | CorruptRecordError] = []
         while len(found) < limit:
-            ids = [row[0] for row, _ in zip(self._stream, range(min(_IDS_AT_ONCE, limit - len(found))), strict=False)]
+            ids = [row[0] for row in islice(self._stream, min(_IDS_AT_ONCE, limit - len(found)))]
             if not ids:
                 break
             records = self._reader.records(RecordKind.MESSAGE, ids)

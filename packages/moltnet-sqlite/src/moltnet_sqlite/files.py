@@ -10,6 +10,7 @@ import errno
 import os
 import stat
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from moltnet_core.errors import (
@@ -49,7 +50,7 @@ def prepare_file(path: Path, *, read_only: bool) -> None:
             return
         if read_only:
             raise StoreUnavailableError(f"there is no database file {path}; mode=ro never creates one")
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _make_folder(path.parent)
         try:
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_CLOEXEC", 0), 0o600))
         except FileExistsError:
@@ -60,6 +61,15 @@ def prepare_file(path: Path, *, read_only: bool) -> None:
         if isinstance(error, MoltnetError):
             raise
         raise _error(path, error) from error
+
+
+def _make_folder(folder: Path) -> None:
+    if not folder.is_dir():
+        _make_folder(folder.parent)
+        with suppress(FileExistsError):  # somebody made it meanwhile
+            # pathlib gives the mode to the last folder only, and a mask may take from it what we need.
+            folder.mkdir(mode=0o700)
+            folder.chmod(0o700)
 
 
 def _exists(path: Path) -> bool:

@@ -153,6 +153,15 @@ def _new_manager() -> pluggy.PluginManager:
     return manager
 
 
+def _switch(item: Installed) -> str:
+    return f"to go on without it, set {DISABLED_VARIABLE}={item.name}"
+
+
+def _call(implementation: Any, arguments: Mapping[str, object]) -> Any:
+    """Call one plugin's hook with the arguments that it takes."""
+    return implementation.function(*(arguments[name] for name in implementation.argnames))
+
+
 class Plugins:
     """The plugins of one store.
 
@@ -163,40 +172,50 @@ class Plugins:
 
     def __init__(self, module: Any, extra: Iterable[object] = (), disabled: Iterable[str] = ()) -> None:
         self._manager = _new_manager()
-        self._register(module, None)
+        self._items: dict[int, Installed] = {}
+        self._register(module)
         off = set(disabled)
         for item in _installed(PLUGIN_GROUP):
             if item.name not in off:
                 try:
                     plugin = item.load()
                 except BackendLoadError as error:
-                    raise item.failure(f"{error}; {self._switch(item.name)}") from error.__cause__
+                    raise item.failure(f"{error}; {_switch(item)}") from error.__cause__
                 self._register(plugin, item)
         for plugin in extra:
             if plugin is not module:
-                self._register(plugin, None)
+                self._register(plugin)
         self._appended = tuple(self._manager.hook.moltnet_message_appended.get_hookimpls())
 
-    @staticmethod
-    def _switch(name: str) -> str:
-        return f"to go on without it, set {DISABLED_VARIABLE}={name}"
-
-    def _register(self, plugin: object, item: Installed | None) -> None:
+    def _register(self, plugin: object, item: Installed | None = None) -> None:
+        if item is not None:
+            self._items[id(plugin)] = item
         try:
             self._manager.register(plugin, name=item.name if item else None)
             self._manager.check_pending()
         except (pluggy.PluginValidationError, ValueError) as error:
-            if item is None:
-                raise BackendLoadError(repr(plugin), "the application", "", str(error)) from error
-            raise item.failure(f"{error}; {self._switch(item.name)}") from error
+            raise self._failure(plugin, str(error)) from error
+
+    def _failure(self, plugin: object, problem: str) -> BackendLoadError:
+        """The error that names a plugin, and the switch if there is one."""
+        item = self._items.get(id(plugin))
+        if item is None:
+            return BackendLoadError(getattr(plugin, "__name__", repr(plugin)), "the application", "", problem)
+        return item.failure(f"{problem}; {_switch(item)}")
 
     def migrations(self, backend: Backend) -> tuple[Migration, ...]:
-        """All migrations for a backend, in order of application."""
-        given = self._manager.hook.moltnet_migrations(backend=backend)
-        try:
-            return in_order((step for series in given for step in series), backend.name)
-        except ValueError as error:
-            raise BackendLoadError(backend.name, "its plugins", "", str(error)) from error
+        """All migrations for a backend, in order of application.
+
+        :raises BackendLoadError: a plugin's hook fails, or its series has a gap; names the plugin.
+        """
+        given: list[Migration] = []
+        for implementation in self._manager.hook.moltnet_migrations.get_hookimpls():
+            try:
+                given += _call(implementation, {"backend": backend})
+                in_order(given, backend.name)
+            except Exception as error:
+                raise self._failure(implementation.plugin, f"its migrations: {_described(error)}") from error
+        return in_order(given, backend.name)
 
     def before_migrate(self, **arguments: object) -> None:
         """See the hook of this name; errors pass on."""
@@ -229,7 +248,7 @@ class Plugins:
         # Each on its own: one that fails must not keep the others from being told.
         for implementation in implementations:
             try:
-                implementation.function(*(arguments[name] for name in implementation.argnames))
+                _call(implementation, arguments)
             except Exception as error:  # noqa: BLE001 - whatever a plugin raises
                 # The error's text is the plugin's and may hold a message; where it was raised may be told.
                 frame = extract_tb(error.__traceback__)[-1]

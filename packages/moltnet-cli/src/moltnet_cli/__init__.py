@@ -1,0 +1,1 @@
+"""The ``moltnet-storage`` command: looks at, tends and upgrades Moltnet stores on any installed backend."""

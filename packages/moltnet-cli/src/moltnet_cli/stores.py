@@ -1,0 +1,270 @@
+"""Which store a command means, and opening it: to look at, to write, or to rehearse a write.
+
+Looking never creates or migrates anything: the store is opened read-only where its backend can.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from moltnet_cli.failures import FOUND, StoreNotOpenedError, exit_code
+from moltnet_cli.options import Globals, globals_of
+from moltnet_cli.rendering import note, warn
+
+if TYPE_CHECKING:
+    from moltnet_core import Backend, StorageConfig, Store
+
+__all__ = ["Location", "Surroundings", "locate", "on_warning", "reading", "rehearsing", "writing"]
+
+_LOCATION = "moltnet_cli.location"
+_WARNING_SINK = "moltnet_cli.warning_sink"
+
+
+class Surroundings:
+    """What a configuration says besides the store.
+
+    :param network: the network that is written for.
+    :param rooms: the rooms that the file declares.
+    :param file: the configuration file, if there is one.
+    """
+
+    def __init__(self, network: str, rooms: tuple[str, ...], file: Path | None) -> None:
+        self.network = network
+        self.rooms = rooms
+        self.file = file
+
+
+class Location:
+    """Which store, and why that one.
+
+    :param why: what chose it.
+    :param sources: where each setting came from, by name.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        config: StorageConfig,
+        settings: Any,
+        why: str,
+        sources: Mapping[str, str],
+        surroundings: Callable[[], Surroundings],
+    ) -> None:
+        self.backend = backend
+        self.config = config
+        self.settings = settings
+        self.why = why
+        self.sources = sources
+        self._surroundings = surroundings
+
+    def surroundings(self) -> Surroundings:
+        """The rest of the configuration; with ``--store`` the file is read now.
+
+        :raises ConfigError: it cannot be used.
+        """
+        return self._surroundings()
+
+    @property
+    def missing(self) -> Path | None:
+        """The path of the file that the store will be in and that is not there yet, if it is one of a single file."""
+        path = getattr(self.settings, "path", None)
+        return path if isinstance(path, Path) and not os.path.lexists(path) else None
+
+
+def locate(ctx: click.Context) -> Location:
+    """The store that the global options, the environment and the configuration file name. Creates nothing.
+
+    :raises ConfigError: they are wrong.
+    :raises BackendNotFoundError: the backend is not installed.
+    :raises BackendLoadError: it cannot be loaded.
+    """
+    on_warning(ctx, warn)
+    options, meta = globals_of(ctx), ctx.find_root().meta
+    if _LOCATION not in meta:
+        meta[_LOCATION] = _from_url(options, options.store) if options.store else _from_configuration(options)
+    found: Location = meta[_LOCATION]
+    return found
+
+
+def _from_url(options: Globals, text: str) -> Location:
+    from moltnet_core import StorageConfig
+    from moltnet_core.config import parse_url, settings_from_url
+    from moltnet_core.config.settings import setting_names
+    from moltnet_core.plugins import load_backend
+
+    url = parse_url(text)
+    backend, _ = load_backend(url.scheme)
+    settings = settings_from_url(backend.settings, url, backend.from_url)
+    given = backend.from_url(url)
+    names = setting_names(backend.settings)
+    return Location(
+        backend,
+        StorageConfig(url.scheme, {name: getattr(settings, name) for name in names}, url.read_only),
+        settings,
+        "--store",
+        {name: "--store" if name in given else "default" for name in names},
+        lambda: _surroundings(options),
+    )
+
+
+def _from_configuration(options: Globals) -> Location:
+    from moltnet_core import StorageConfig
+    from moltnet_core.config import resolve_config
+    from moltnet_core.config.settings import setting_names
+    from moltnet_core.plugins import installed_backends, load_backend
+
+    found: dict[str, Backend] = {}
+
+    def settings_class(kind: str) -> type[Any]:
+        found[kind] = load_backend(kind)[0]
+        return found[kind].settings
+
+    resolved = resolve_config(
+        installed=installed_backends().keys(), settings_class=settings_class, config_file=options.config_file
+    )
+    backend = found[resolved.kind]
+    around = Surroundings(options.network or resolved.network_id, resolved.rooms, resolved.file)
+    return Location(
+        backend,
+        StorageConfig(
+            resolved.kind, {name: getattr(resolved.settings, name) for name in setting_names(backend.settings)}
+        ),
+        resolved.settings,
+        resolved.kind_source,
+        resolved.sources,
+        lambda: around,
+    )
+
+
+def _surroundings(options: Globals) -> Surroundings:
+    from moltnet_core.config import declared_rooms, find_config_file, load_config_file, network_id
+
+    path = find_config_file(os.environ, Path(), options.config_file)
+    file = load_config_file(path) if path is not None else None
+    return Surroundings(options.network or network_id(os.environ, file), declared_rooms(file), path)
+
+
+# -- opening -----------------------------------------------------------------------------------------
+
+
+@contextmanager
+def reading(ctx: click.Context, location: Location | None = None) -> Iterator[Store]:
+    """The store, to look at.
+
+    :raises StoreUnavailableError: there is none.
+    """
+    from moltnet_core import Power, Trait
+
+    found = location or locate(ctx)
+    if Trait.PERSISTENT in found.backend.traits:
+        _refuse_missing(found)
+    read_only = Power.READ_ONLY in found.backend.powers
+    with _open(found, read_only=read_only, migrate=False) as store:
+        yield store
+
+
+@contextmanager
+def writing(ctx: click.Context, *, create: bool, migrate: Any = True) -> Iterator[Store]:
+    """The store, to write; it is migrated first.
+
+    :param create: whether there may be none yet. Without it a misplaced command leaves no empty database behind.
+    :param migrate: as for ``open_store``.
+    :raises StoreUnavailableError: there is none.
+    """
+    found = _writable(ctx, create=create)
+    with _open(found, read_only=False, migrate=migrate) as store:
+        yield store
+
+
+@contextmanager
+def rehearsing(ctx: click.Context, *, create: bool) -> Iterator[Store | None]:
+    """The store as :func:`writing` would open it, but only to look at; ``None`` for one that would be created.
+
+    :raises SchemaTooNewError: writing would be refused.
+    """
+    from moltnet_core import Power, SchemaTooNewError
+
+    found = _writable(ctx, create=create)
+    if found.missing is not None:
+        note(f"dry run: would create the store {found.missing}")
+        yield None
+        return
+    with _open(found, read_only=Power.READ_ONLY in found.backend.powers, migrate=False) as store:
+        status = store.migration_status()
+        for series in status.series:
+            if series.applied > series.known > 0:
+                raise SchemaTooNewError(series.series, series.applied, series.known)
+        if status.pending:
+            note(f"dry run: would first apply {', '.join(step.label for step in status.pending)}")
+        yield store
+
+
+def _writable(ctx: click.Context, *, create: bool) -> Location:
+    found = locate(ctx)
+    if found.config.read_only:
+        raise click.UsageError("--store says mode=ro, and this command writes", ctx)
+    if not create:
+        _refuse_missing(found)
+    return found
+
+
+def _refuse_missing(location: Location) -> None:
+    from moltnet_core import StoreUnavailableError
+
+    if location.missing is not None:
+        raise StoreUnavailableError(
+            f"there is no store at {location.missing} (chosen by: {location.why}); "
+            '"moltnet-storage migrate up" creates one'
+        )
+
+
+@contextmanager
+def _open(location: Location, *, read_only: bool, migrate: Any) -> Iterator[Store]:
+    from moltnet_core import MoltnetError, open_store
+
+    try:
+        store = open_store(location.config, read_only=read_only, migrate=migrate)
+    except MoltnetError as error:
+        if exit_code(error) == FOUND:
+            raise StoreNotOpenedError(str(error)) from error
+        raise
+    except Exception as error:
+        raise StoreNotOpenedError(f"a plugin failed with {type(error).__name__}: {error}") from error
+    with store:
+        yield store
+
+
+# -- warnings ----------------------------------------------------------------------------------------
+
+
+def on_warning(ctx: click.Context, sink: Callable[[str], object]) -> None:
+    """Give what the library logs as a warning to ``sink``, each text once, until the command ends.
+
+    The first sink of a command stays.
+    """
+    import logging
+
+    root = ctx.find_root()
+    if _WARNING_SINK in root.meta:
+        return
+
+    class Handler(logging.Handler):
+        def __init__(self) -> None:
+            super().__init__(logging.WARNING)
+            self._told: set[str] = set()
+
+        def emit(self, record: logging.LogRecord) -> None:
+            text = record.getMessage()
+            if text not in self._told:
+                self._told.add(text)
+                sink(text)
+
+    handler = root.meta[_WARNING_SINK] = Handler()
+    logging.getLogger().addHandler(handler)
+    root.call_on_close(lambda: logging.getLogger().removeHandler(handler))
