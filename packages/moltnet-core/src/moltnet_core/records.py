@@ -147,7 +147,7 @@ def _normalised(value: Stored, times: Mapping[str, str]) -> Stored:
     if isinstance(value, Room):
         return attrs.evolve(
             value,
-            members=tuple(sorted(set(value.members))),
+            members=() if "removed_at" in times else tuple(sorted(set(value.members))),
             visibility=value.visibility if value.visibility in VISIBILITIES else VISIBILITIES[0],
             write_policy=value.write_policy if value.write_policy in WRITE_POLICIES else WRITE_POLICIES[0],
             **moments,

@@ -10,6 +10,7 @@ the wrong JSON type is an error.
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -69,13 +70,21 @@ def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
 
 
-_decode = json.JSONDecoder(parse_constant=_refuse_constant).decode
+def _finite(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        raise ValueError("a number is beyond a double's range")
+    return value
+
+
+_decode = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite).decode
 
 
 def loads(text: str) -> Any:
     """JSON text as Python values; integers exact, floats bit for bit.
 
-    :raises ValueError: not JSON, ``NaN`` or infinities, an integer of more than 4300 digits, nested too deep.
+    :raises ValueError: not JSON, ``NaN``, a fraction beyond a double's range, an integer of more than 4300 digits, or
+        nested too deep.
     """
     try:
         return _decode(text)

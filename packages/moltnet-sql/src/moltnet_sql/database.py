@@ -1,44 +1,75 @@
-"""What every peewee database of this project has in common, and what plugins may do with one."""
+"""What every peewee database of this project has in common."""
 
 from __future__ import annotations
 
 import logging
+import os
+import threading
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import peewee
 
-from moltnet_core.errors import ReadOnlyStoreError, UnsupportedCapabilityError
-from moltnet_core.store import Store
-from moltnet_sql.driver import SqlDriver
-
-__all__ = ["QuietLogMixin", "transaction"]
+__all__ = ["SqlDatabase"]
 
 _log = logging.getLogger("moltnet_sql")
 
 
-class QuietLogMixin:
-    """Logs statements without their parameters, which hold messages and credentials."""
+class _Transaction:
+    """Marks a transaction of ours on peewee's stack, so that ``atomic()`` within it makes a savepoint."""
+
+
+class SqlDatabase(peewee.Database):
+    """Mixed into peewee's database of an engine: works on connections of our pool, which it is lent.
+
+    It logs statements without their parameters, which hold messages and credentials.
+    """
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        self._borrowed = threading.local()
+        options["autoconnect"] = False
+        super().__init__(*arguments, **options)
+        _databases.add(self)
+
+    @contextmanager
+    def lent(self, connection: Any) -> Iterator[None]:
+        """This thread works on a connection, which is in a transaction, meanwhile."""
+        self._borrowed.connection = connection
+        self.connect()
+        self.push_transaction(_Transaction())
+        try:
+            yield
+        finally:
+            if not self.is_closed():  # as it is in the child of a fork
+                self.pop_transaction()  # type: ignore[no-untyped-call]
+                self.close()
+            self._borrowed.connection = None
+
+    def forked(self) -> None:
+        """In the child of a fork: no thread works on anything."""
+        self._lock = threading.Lock()  # peewee's, which another thread may have held
+        self._borrowed = threading.local()
+        self.dispose()
+
+    def _connect(self) -> Any:
+        return self._borrowed.connection
+
+    def _close(self, conn: Any) -> None:
+        """It goes back to the pool by the way it came."""
 
     def _log_query(self, sql: str, params: Any) -> None:
         _log.debug("%s", sql)
 
 
-@contextmanager
-def transaction(store: Store) -> Iterator[peewee.Database]:
-    """A writing transaction on a store's database, for plugins that keep tables of their own.
+_databases: weakref.WeakSet[SqlDatabase] = weakref.WeakSet()
 
-    It commits when the block ends and rolls back when it raises. What the store is asked to write in the block, in the
-    same thread, is part of it.
 
-    :raises UnsupportedCapabilityError: the store is not kept in an SQL database.
-    :raises ReadOnlyStoreError: the store was opened read-only.
-    """
-    driver = store.driver
-    if not isinstance(driver, SqlDriver):
-        raise UnsupportedCapabilityError("SQL transactions", store.backend.name)
-    if store.read_only:
-        raise ReadOnlyStoreError
-    with driver.transaction(write=True) as database:
-        yield database
+def _after_fork_in_child() -> None:
+    for database in _databases:
+        database.forked()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)

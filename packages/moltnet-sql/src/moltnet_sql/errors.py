@@ -10,13 +10,7 @@ import peewee
 from moltnet_core.errors import MoltnetError
 from moltnet_sql.dialect import Dialect
 
-__all__ = ["Outcome", "engine_error", "translated"]
-
-
-class Outcome:
-    """Whether the commit of a transaction was begun, so that its error leaves the outcome open."""
-
-    committing = False
+__all__ = ["engine_error", "raise_translated", "translated"]
 
 
 def engine_error(error: BaseException) -> BaseException:
@@ -25,23 +19,29 @@ def engine_error(error: BaseException) -> BaseException:
     return original if isinstance(original, BaseException) else error
 
 
-@contextmanager
-def translated(dialect: Dialect) -> Iterator[Outcome]:
-    """Turn errors of the engine into the contract's; others pass as they are."""
-    outcome = Outcome()
-    translation: MoltnetError | None = None
+def raise_translated(dialect: Dialect, error: BaseException, *, committing: bool = False) -> None:
+    """Raise the contract's error for one of the engine's; return if it is not the engine's.
+
+    :param committing: it was raised by the commit itself, so the outcome may be unknown.
+    """
+    translation = (
+        None if isinstance(error, MoltnetError) else dialect.translate(engine_error(error), committing=committing)
+    )
+    if translation is None:
+        return
     try:
-        yield outcome
+        raise translation from translation.__cause__
     except MoltnetError:
+        # Python attached the engine's error, with its text, from the block that is being left.
+        translation.__context__ = None
         raise
+
+
+@contextmanager
+def translated(dialect: Dialect) -> Iterator[None]:
+    """Turn errors of the engine into the contract's; others pass as they are."""
+    try:
+        yield
     except Exception as error:
-        translation = dialect.translate(engine_error(error), committing=outcome.committing)
-        if translation is None:
-            raise
-    if translation is not None:
-        try:
-            raise translation from translation.__cause__
-        except MoltnetError:
-            # Python attached the engine's error, with its text, from the "with" block that is being left.
-            translation.__context__ = None
-            raise
+        raise_translated(dialect, error)
+        raise

@@ -163,6 +163,7 @@ class Rows:
         times = {"created_at": self.dialect.time_text(row[4])}
         if row[5] is not None:
             times["removed_at"] = self.dialect.time_text(row[5])
+            members = ()  # they went when it was removed, whatever another program left
         return Record(RecordKind.ROOM, self.room(row, members), times)
 
     def agent_record(self, row: Sequence[Any]) -> Record:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
 from itertools import islice
 from typing import Any
 
 from moltnet_core.errors import CorruptRecordError, InvalidCursorError, StoreClosedError
 from moltnet_core.records import Record, RecordKind
+from moltnet_sql.dialect import Dialect
+from moltnet_sql.errors import translated
 from moltnet_sql.reading import Reader
 from moltnet_sql.session import Session
 from moltnet_sql.statements import Statements
@@ -31,28 +31,29 @@ class SqlSnapshot:
         session: Session,
         reader: Reader,
         statements: Statements,
-        translating: Callable[[], AbstractContextManager[Any]],
+        dialect: Dialect,
     ) -> None:
         self._session = session
         self._reader = reader
         self._statements = statements
-        self._translating = translating
+        self._dialect = dialect
         self._process = os.getpid()
-        self._stream: Iterator[Sequence[Any]] | None = None
+        self._stream: Any = None
         self._position: str | None = None
 
     def scan(self, kind: RecordKind, after: str | None, limit: int) -> list[Record | CorruptRecordError]:
         """See :class:`moltnet_core.driver.DriverSnapshot`."""
         if os.getpid() != self._process:
             raise StoreClosedError("a snapshot belongs to the process that made it; make another one here")
-        with self._translating():
+        with translated(self._dialect):
             if kind is not RecordKind.MESSAGE:
                 return self._reader.records_after(kind, after, limit)
             return self._scan_messages(after, limit)
 
     def _scan_messages(self, after: str | None, limit: int) -> list[Record | CorruptRecordError]:
         if self._stream is None or after != self._position:
-            self._stream = iter(self._open_stream(after))
+            self.close()
+            self._stream = self._open_stream(after)
         found: list[Record | CorruptRecordError] = []
         while len(found) < limit:
             ids = [row[0] for row in islice(self._stream, min(_IDS_AT_ONCE, limit - len(found)))]
@@ -62,6 +63,12 @@ class SqlSnapshot:
             found += [records[key] for key in ids]
             self._position = ids[-1]
         return found
+
+    def close(self) -> None:
+        """End the stream; its statement would keep the transaction's state alive."""
+        if self._stream is not None:
+            self._stream.close()
+            self._stream = None
 
     def _open_stream(self, after: str | None) -> Any:
         if after is None:

@@ -27,6 +27,8 @@ from moltnet_sql.session import Session
 
 __all__ = ["Writer"]
 
+_Conversations = dict[tuple[RecordKind, str], Any]
+
 
 @define
 class _Tally:
@@ -274,21 +276,22 @@ class Writer:
         for kind, items in groupby(records, key=lambda item: item.record.kind):
             group = list(items)
             known = self._reader.records(kind, [item.record.id for item in group])
-            fresh = []
+            conversations = self._conversations_of(group)
+            messages = []
             for item in group:
                 stored = known.get(item.record.id)
-                if stored is None:
-                    known[item.record.id] = item.record
-                    fresh.append(item)
-                elif isinstance(stored, CorruptRecordError) or not same_record(stored, item.record, digits):
-                    raise RecordConflictError(kind, item.record.id)
-                else:
+                if stored is not None:
+                    if isinstance(stored, CorruptRecordError) or not same_record(stored, item.record, digits):
+                        raise RecordConflictError(kind, item.record.id)
                     unchanged += 1
-            if kind is RecordKind.MESSAGE:
-                self._load_messages(fresh)
-            else:
-                for item in fresh:
+                    continue
+                known[item.record.id] = item.record
+                if item.new is None:
                     self._load_one(item.record)
+                else:
+                    _require_conversation(item.record, item.new, conversations)
+                    messages.append(item)
+            self._load_messages(messages, conversations)
         return LoadResult(len(records) - unchanged, unchanged)
 
     def _load_one(self, record: Record) -> None:
@@ -305,35 +308,30 @@ class Writer:
             self._session.execute(self._statements.count_dm, self._rows.dm_row(value, 0, NO_TIME_TEXT))
             self._join_dm(value)
 
-    def _load_messages(self, items: Sequence[LoadRecord]) -> None:
+    def _load_messages(self, items: Sequence[LoadRecord], conversations: _Conversations) -> None:
         tallies: dict[tuple[RecordKind, str], _Tally] = {}
         messages, artifacts = [], []
-        conversations = self._conversations_of(items)
         for item in items:
             if item.new is None:
-                raise ValidationError(f"{item.record.kind} {item.record.id!r}", "is not prepared for loading")
-            target, moment = item.new.message.target, item.record.times["created_at"]
-            for kind, key in _named(target.kind, target.room_id, target.thread_id, target.dm_id):
-                stored = conversations.get((kind, key))
-                if stored is None:
-                    raise _missing(item.record, kind, key)
-                if kind is not RecordKind.ROOM:
-                    self._tally(tallies, stored, moment)
+                continue
+            moment = item.record.times["created_at"]
+            for place in _named(item.new):
+                conversation = conversations[place]
+                if not isinstance(conversation, Room):
+                    self._tally(tallies, conversation, moment)
             row = self._rows.message_row(item.new.message, moment)
             messages.append(row)
             artifacts += [self._rows.artifact_row(artifact, row) for artifact in item.new.artifacts]
         if messages:
             self._insert(messages, artifacts, tallies)
 
-    def _conversations_of(self, items: Sequence[LoadRecord]) -> dict[tuple[RecordKind, str], Any]:
+    def _conversations_of(self, items: Sequence[LoadRecord]) -> _Conversations:
         """The stored rooms, threads and DMs that messages name."""
         wanted: dict[RecordKind, set[str]] = {}
         for item in items:
-            if item.new is not None:
-                target = item.new.message.target
-                for kind, key in _named(target.kind, target.room_id, target.thread_id, target.dm_id):
-                    wanted.setdefault(kind, set()).add(key)
-        found: dict[tuple[RecordKind, str], Any] = {}
+            for kind, key in _named(item.new) if item.new is not None else ():
+                wanted.setdefault(kind, set()).add(key)
+        found: _Conversations = {}
         for kind, keys in wanted.items():
             for key, record in self._reader.records(kind, keys).items():
                 if isinstance(record, CorruptRecordError):
@@ -352,14 +350,19 @@ def _message_of(record: Record | CorruptRecordError) -> Message | None:
     return record.value if isinstance(record, Record) and isinstance(record.value, Message) else None
 
 
-def _named(
-    target_kind: str, room_id: str | None, thread_id: str | None, dm_id: str | None
-) -> list[tuple[RecordKind, str]]:
-    """What a loaded message of a target's kind needs to be stored already."""
-    if target_kind == "dm":
-        return [(RecordKind.DM, dm_id or "")]
-    named = [(RecordKind.ROOM, room_id or "")]
-    return [*named, (RecordKind.THREAD, thread_id or "")] if target_kind == "thread" else named
+def _named(new: NewMessage) -> list[tuple[RecordKind, str]]:
+    """What a loaded message needs to be stored already."""
+    target = new.message.target
+    if target.kind == "dm":
+        return [(RecordKind.DM, target.dm_id or "")]
+    named = [(RecordKind.ROOM, target.room_id or "")]
+    return [*named, (RecordKind.THREAD, target.thread_id or "")] if target.kind == "thread" else named
+
+
+def _require_conversation(record: Record, new: NewMessage, conversations: _Conversations) -> None:
+    for kind, key in _named(new):
+        if (kind, key) not in conversations:
+            raise _missing(record, kind, key)
 
 
 def _missing(record: Record, kind: RecordKind, key: str) -> ValidationError:

@@ -8,8 +8,7 @@ import random
 import threading
 import time
 import weakref
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -17,11 +16,11 @@ from urllib.parse import quote
 import peewee
 
 from moltnet_core.errors import StoreBusyError, StoreClosedError
-from moltnet_sql import QuietLogMixin, Session
+from moltnet_sql import Session, SqlDatabase
 from moltnet_sqlite.engine import has_wal_reset_bug, sqlite3
 from moltnet_sqlite.readonly import cover_old_tables
 
-__all__ = ["SQLiteConnections", "SQLiteSession"]
+__all__ = ["SQLiteDatabase", "SQLitePool", "SQLiteSession"]
 
 _IDLE_CONNECTIONS = 8
 _SYNCHRONOUS = {"full": 2, "normal": 1, "extra": 3}
@@ -55,12 +54,43 @@ def _text_or_bytes(value: bytes) -> str | bytes:
         return value
 
 
-class SQLiteConnections(QuietLogMixin, peewee.SqliteDatabase):
-    """A peewee database that takes its connections from a pool.
+class SQLiteDatabase(SqlDatabase, peewee.SqliteDatabase):
+    """peewee's side of a database."""
 
-    A thread has a connection for as long as it is in ``connection_context()``, and gives it back. So threads that come
-    and go leave nothing behind, and readers run beside a writer. One writer at a time waits for SQLite's own lock; the
-    others of this process wait for that one here, where nobody has to poll.
+
+class _WriteTurn:
+    """Held by the one thread of this process that writes: the others wait here, where nobody has to poll.
+
+    :param timeout: seconds to wait for the turn.
+    :param prepare: called by whoever has it.
+    """
+
+    def __init__(self, timeout: float, prepare: Callable[[], None]) -> None:
+        self._timeout = timeout
+        self._prepare = prepare
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> None:
+        if not self._lock.acquire(timeout=self._timeout):
+            raise StoreBusyError(
+                f"another thread wrote for longer than busy_timeout ({self._timeout:g} s); try again, "
+                "or open with a longer ?busy_timeout=SECONDS"
+            )
+        try:
+            self._prepare()
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+
+class SQLitePool:
+    """Connections to one file, opened as they are needed and kept for the next call.
+
+    They belong to the store: a call takes one and gives it back, so threads that come and go leave nothing behind, and
+    readers run beside the writer.
 
     :param path: the file; it must exist.
     :param read_only: open it so that SQLite changes neither the file nor its ``-wal``.
@@ -75,74 +105,50 @@ class SQLiteConnections(QuietLogMixin, peewee.SqliteDatabase):
         self._read_only = read_only
         self._busy_timeout = busy_timeout
         self._synchronous = _SYNCHRONOUS[synchronous]
+        self._closed = False
         self._reset()
-        super().__init__(str(path), autoconnect=False)
-        _open_databases.add(self)
+        _pools.add(self)
 
     def _reset(self) -> None:
         self._idle: list[Any] = []
         # All that are open, idle or not: what a fork inherits, also from threads that are not in the child.
         self._opened: set[Any] = set()
-        self._idle_lock = threading.Lock()
-        self._write_lock = threading.RLock()
+        self._lock = threading.Lock()
         self._is_wal = False
-        self._pool_closed = False
+        self.writing = _WriteTurn(self._busy_timeout, self._use_wal)
 
-    # -- the pool ------------------------------------------------------------------------------------
+    def take(self) -> Any:
+        """A connection that nobody else uses.
 
-    def _connect(self) -> Any:
-        with self._idle_lock:
-            if self._pool_closed:
+        :raises StoreClosedError: the store was closed.
+        """
+        with self._lock:
+            if self._closed:
                 raise StoreClosedError
             if self._idle:
                 return self._idle.pop()
         return self._open()
 
-    def _close(self, conn: Any) -> None:
-        with self._idle_lock:
-            if conn not in self._opened:
-                return  # inherited by a fork that happened meanwhile: the parent's, see forked()
+    def give(self, connection: Any) -> None:
+        """Give a connection back. One that is in a transaction is closed; one from before a fork is left alone."""
+        with self._lock:
+            if connection not in self._opened:
+                return  # the parent's, see forked()
             # One that is still in a transaction could not be rolled back, and is of no more use.
-            if not self._pool_closed and len(self._idle) < _IDLE_CONNECTIONS and not conn.in_transaction:
-                self._idle.append(conn)
+            if not self._closed and len(self._idle) < _IDLE_CONNECTIONS and not connection.in_transaction:
+                self._idle.append(connection)
                 return
-            self._opened.discard(conn)
-        conn.close()
+            self._opened.discard(connection)
+        connection.close()
 
-    def close_pool(self) -> None:
+    def close(self) -> None:
         """Close every connection that is not in use; those that are follow when they are given back."""
-        with self._idle_lock:
-            self._pool_closed = True
+        with self._lock:
+            self._closed = True
             idle, self._idle = self._idle, []
             self._opened.difference_update(idle)
         for connection in idle:
             connection.close()
-
-    @contextmanager
-    def lease(self) -> Iterator[Any]:
-        """A connection apart from this thread's own."""
-        connection = self._connect()
-        try:
-            yield connection
-        finally:
-            self._close(connection)
-
-    @contextmanager
-    def exclusive(self) -> Iterator[None]:
-        """Held by the one thread of this process that writes.
-
-        :raises StoreBusyError: another thread held it for longer than ``busy_timeout``.
-        """
-        if not self._write_lock.acquire(timeout=self._busy_timeout):
-            raise StoreBusyError(
-                f"another thread wrote for longer than busy_timeout ({self._busy_timeout:g} s); try again"
-            )
-        try:
-            if not self._is_wal:
-                self._convert_to_wal()
-            yield
-        finally:
-            self._write_lock.release()
 
     # -- one connection ------------------------------------------------------------------------------
 
@@ -160,7 +166,7 @@ class SQLiteConnections(QuietLogMixin, peewee.SqliteDatabase):
         except BaseException:
             connection.close()
             raise
-        with self._idle_lock:
+        with self._lock:
             self._opened.add(connection)
         return connection
 
@@ -177,44 +183,45 @@ class SQLiteConnections(QuietLogMixin, peewee.SqliteDatabase):
         if found != self._synchronous:
             raise sqlite3.OperationalError("SQLite did not accept the synchronous setting")
 
-    def _convert_to_wal(self) -> None:
-        """Put the file in WAL mode, which SQLite does without waiting for locks: so this waits."""
+    def _use_wal(self) -> None:
+        """Put the file in WAL mode before the first write; SQLite does not wait for locks there, so this does."""
+        if self._is_wal:
+            return
         deadline = time.monotonic() + self._busy_timeout
-        with self.lease() as connection:
-            while True:
-                try:
-                    mode = connection.execute("PRAGMA journal_mode").fetchone()[0]
-                    if mode != "wal":
-                        connection.execute("PRAGMA journal_mode = WAL").fetchone()
-                    self._is_wal = True
-                    return
-                except sqlite3.OperationalError as error:
-                    busy = getattr(error, "sqlite_errorname", "").startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))
-                    if not busy or time.monotonic() > deadline:
-                        raise
+        connection = self.take()
+        try:
+            while not self._try_wal(connection, deadline):
                 time.sleep(random.uniform(0.001, 0.01))  # noqa: S311 - not for secrets
+            self._is_wal = True
+        finally:
+            self.give(connection)
 
-    # -- fork ----------------------------------------------------------------------------------------
+    @staticmethod
+    def _try_wal(connection: Any, deadline: float) -> bool:
+        try:
+            if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+                connection.execute("PRAGMA journal_mode = WAL").fetchone()
+        except sqlite3.OperationalError as error:
+            busy = getattr(error, "sqlite_errorname", "").startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))
+            if not busy or time.monotonic() > deadline:
+                raise
+            return False
+        return True
 
     def forked(self) -> None:
         """In the child of a fork: begin anew. Closing what was inherited would drop the parent's locks."""
         for connection in self._opened:
             # Never to be freed, also not when the interpreter ends.
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
-        closed = self._pool_closed
         self._reset()
-        self._pool_closed = closed
-        self._lock = threading.Lock()  # peewee's, which another thread may have held
-        self.dispose()
 
 
-_open_databases: weakref.WeakSet[SQLiteConnections] = weakref.WeakSet()
+_pools: weakref.WeakSet[SQLitePool] = weakref.WeakSet()
 
 
 def _after_fork_in_child() -> None:
-    for database in _open_databases:
-        with suppress(Exception):
-            database.forked()
+    for pool in _pools:
+        pool.forked()
 
 
 if hasattr(os, "register_at_fork"):

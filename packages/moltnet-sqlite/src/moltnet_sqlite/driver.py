@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
 from moltnet_core.errors import CorruptStoreError
-from moltnet_sql import SqlDriver
-from moltnet_sql.errors import translated
+from moltnet_sql import SqlDriver, Unit
 from moltnet_sql.schema import FIRST_TABLES
-from moltnet_sqlite.connections import SQLiteConnections, SQLiteSession
+from moltnet_sqlite.connections import SQLiteDatabase, SQLitePool, SQLiteSession
 from moltnet_sqlite.dialect import SQLiteDialect
 from moltnet_sqlite.engine import check_engine, module_name, sqlite3
 from moltnet_sqlite.files import is_full, needs_immutable, prepare_file, sidecar
@@ -33,7 +30,7 @@ class SQLiteDriver(SqlDriver):
         check_engine()
         self._path: Path = settings.path
         prepare_file(self._path, read_only=read_only)
-        self._connections = SQLiteConnections(
+        self._connections = SQLitePool(
             self._path,
             read_only=read_only,
             immutable=read_only and needs_immutable(self._path),
@@ -41,21 +38,13 @@ class SQLiteDriver(SqlDriver):
             synchronous=settings.synchronous,
         )
         dialect = SQLiteDialect(lambda: is_full(self._path))
-        super().__init__(self._connections, dialect)
+        super().__init__(SQLiteDatabase(str(self._path)), self._connections, dialect)
         try:
-            with translated(dialect), self._connections.lease() as connection:
+            with Unit(self._connections, dialect, None) as connection:
                 _check_content(connection)
         except BaseException:
             self.close()
             raise
-
-    @contextmanager
-    def _lease(self) -> Iterator[Any]:
-        with translated(self._dialect), self._connections.lease() as connection:
-            yield connection
-
-    def _exclusive(self) -> AbstractContextManager[Any]:
-        return self._connections.exclusive()
 
     def describe(self) -> dict[str, str]:
         """Engine, file and sizes, for people."""
@@ -70,7 +59,7 @@ class SQLiteDriver(SqlDriver):
         return described
 
     def close(self) -> None:
-        self._connections.close_pool()
+        self._connections.close()
 
 
 def _check_content(connection: Any) -> None:
