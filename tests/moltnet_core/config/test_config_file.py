@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
+from tests.privileges import run_unprivileged
 
 from moltnet_core.config import SEARCHED_NAMES, find_config_file, load_config_file
 from moltnet_core.errors import ConfigError
@@ -200,12 +200,20 @@ def test_unreadable(tmp_path: Path) -> None:
         load_config_file(tmp_path)
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root reads everything")
 def test_forbidden(tmp_path: Path) -> None:
     path = write(tmp_path / "a.yaml", "")
     path.chmod(0)
-    with pytest.raises(ConfigError):
-        load_config_file(path)
+    load = """
+from pathlib import Path
+from moltnet_core.config import load_config_file
+from moltnet_core.errors import ConfigError
+try:
+    load_config_file(Path(sys.argv[1]))
+except ConfigError as error:
+    print("refused", error.source)
+"""
+    ran = run_unprivileged(load, str(path), cwd=tmp_path)
+    assert ran.stdout == f"refused {path}\n", ran.stderr
 
 
 @pytest.mark.parametrize(("mode", "others"), [(0o600, False), (0o640, True), (0o604, True), (0o700, False)])

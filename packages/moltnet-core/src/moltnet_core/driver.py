@@ -18,7 +18,7 @@ Rules for every method:
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from enum import StrEnum
@@ -231,6 +231,13 @@ class Driver(ABC):
         """
 
     # -- life ----------------------------------------------------------------------------------------
+
+    def after_commit(self, call: Callable[[], None]) -> None:
+        """Make a call when what this thread has just written is committed.
+
+        That is now, except where a backend lets several calls be one transaction.
+        """
+        call()
 
     def describe(self) -> Mapping[str, str]:
         """What an operator wants to know of engine, place and size, by name. No secrets."""

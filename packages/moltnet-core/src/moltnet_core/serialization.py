@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any, TypeVar, get_args, get_origin
+from typing import Any, Final, TypeVar, get_args, get_origin
 
 import attrs
 import cattrs
@@ -70,6 +71,10 @@ def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
 
 
+MAX_READ_DEPTH: Final = 300
+_BRACKET_OR_STRING = re.compile(r'"(?:[^"\\\\]|\\\\.)*"|[][{}]', re.DOTALL)
+
+
 def _finite(text: str) -> float:
     value = float(text)
     if math.isinf(value):
@@ -84,12 +89,23 @@ def loads(text: str) -> Any:
     """JSON text as Python values; integers exact, floats bit for bit.
 
     :raises ValueError: not JSON, ``NaN``, a fraction beyond a double's range, an integer of more than 4300 digits, or
-        nested too deep.
+        nested more than 300 levels deep. (Python's own limit would depend on who calls.)
     """
-    try:
-        return _decode(text)
-    except RecursionError as error:
-        raise ValueError("JSON nested too deep") from error
+    if text.count("[") + text.count("{") > MAX_READ_DEPTH and _depth(text) > MAX_READ_DEPTH:
+        raise ValueError(f"nested more than {MAX_READ_DEPTH} levels deep")
+    return _decode(text)
+
+
+def _depth(text: str) -> int:
+    """How deep a JSON text nests."""
+    depth = deepest = 0
+    for match in _BRACKET_OR_STRING.finditer(text):
+        if match[0] in "[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif match[0] in "]}":
+            depth -= 1
+    return deepest
 
 
 def canonical(value: object) -> str:
@@ -99,10 +115,17 @@ def canonical(value: object) -> str:
 
 def copy_json(value: Any) -> Any:
     """A copy of a JSON value that shares nothing mutable with it."""
+    # One frame a level: a comprehension would take two.
     if isinstance(value, dict):
-        return {key: copy_json(item) for key, item in value.items()}
+        copied = {}
+        for key, item in value.items():
+            copied[key] = copy_json(item) if isinstance(item, dict | list | tuple) else item
+        return copied
     if isinstance(value, list | tuple):
-        return [copy_json(item) for item in value]
+        listed = []
+        for item in value:
+            listed.append(copy_json(item) if isinstance(item, dict | list | tuple) else item)  # noqa: PERF401
+        return listed
     return value
 
 

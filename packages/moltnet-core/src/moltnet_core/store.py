@@ -386,7 +386,7 @@ class Store:
 
     def _tell(self, result: AppendResult) -> None:
         if self._plugins.observes_messages:
-            self._plugins.message_appended(store=self, result=result)
+            self._driver.after_commit(lambda: self._plugins.message_appended(store=self, result=result))
 
     def get_message(self, message_id: str) -> Message | None:
         """A message, or ``None``.

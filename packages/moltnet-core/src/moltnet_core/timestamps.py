@@ -66,10 +66,12 @@ def parse_time(text: str) -> datetime:
     if sign is None:
         return moment
     offset = timedelta(hours=int(hours), minutes=int(minutes))
+    if offset >= timedelta(days=1) or int(minutes) > 59:
+        raise ValueError("not an RFC 3339 time")
     try:
         return moment.replace(tzinfo=timezone(-offset if sign == "-" else offset)).astimezone(UTC)
-    except OverflowError as error:
-        raise ValueError("a time before year 1 or after year 9999") from error
+    except OverflowError:
+        raise ValueError("a time before year 1 or after year 9999") from None
 
 
 def normalise(text: str) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from typing import Any, ClassVar
@@ -48,6 +49,7 @@ class SqlDriver(Driver):
         self._dialect = dialect
         self._tools = Tools(make_models(database, dialect), Rows(dialect), make_statements(dialect))
         self._log = SqlMigrationLog(database, dialect, self.transaction)
+        self._waiting = threading.local()
 
     @property
     def database(self) -> SqlDatabase:
@@ -69,12 +71,26 @@ class SqlDriver(Driver):
         """
         database, dialect = self._database, self._dialect
         if database.in_transaction():
-            with translated(dialect), database.savepoint():
-                yield database
+            waiting = len(self._waiting.calls)
+            try:
+                with translated(dialect), database.savepoint():
+                    yield database
+            except BaseException:
+                del self._waiting.calls[waiting:]
+                raise
             return
         begin = dialect.begin_write if write else dialect.begin_read
+        self._waiting.calls = []
         with Unit(self._pool, dialect, begin, write=write) as connection, database.lent(connection):
             yield database
+        for call in self._waiting.calls:
+            call()
+
+    def after_commit(self, call: Callable[[], None]) -> None:
+        if self._database.in_transaction():
+            self._waiting.calls.append(call)
+        else:
+            call()
 
     @contextmanager
     def _joined(self) -> Iterator[Any]:

@@ -23,10 +23,9 @@ def server_migrations(time: str) -> tuple[Migration, ...]:
     :param time: the engine's column type for times.
     """
 
-    def step(version: int, name: str, *statements: str, blocks: str = "nobody for longer than a moment") -> Migration:
-        return Migration.of_statements(SERVER_SERIES, version, name, statements, blocks=blocks)
+    def step(version: int, name: str, *statements: str, passes_over: Sequence[str] = ()) -> Migration:
+        return Migration.of_statements(SERVER_SERIES, version, name, statements, passes_over=passes_over)
 
-    both_tables = "writers, for one pass over messages and artifacts"
     return (
         step(
             1,
@@ -119,13 +118,13 @@ def server_migrations(time: str) -> tuple[Migration, ...]:
             "global_paging_indexes",
             "CREATE INDEX IF NOT EXISTS idx_messages_created ON messages (created_at, id)",
             "CREATE INDEX IF NOT EXISTS idx_artifacts_created ON artifacts (created_at, id)",
-            blocks=both_tables,
+            passes_over=("messages", "artifacts"),
         ),
         step(
             4,
             "thread_room_index_backfill",
             "CREATE INDEX IF NOT EXISTS idx_threads_room ON threads (room_id, id)",
-            blocks="writers, for one pass over threads",
+            passes_over=("threads",),
         ),
         step(
             5,
@@ -145,12 +144,14 @@ def server_migrations(time: str) -> tuple[Migration, ...]:
             6,
             "agent_credential_index",
             "CREATE INDEX IF NOT EXISTS idx_agents_credential_key ON agents (credential_key)",
+            passes_over=("agents",),
         ),
         step(
             7,
             "soft_removed_rooms",
             f"ALTER TABLE rooms ADD COLUMN deleted_at {time}",
             "CREATE INDEX IF NOT EXISTS idx_rooms_deleted_at ON rooms (deleted_at)",
+            passes_over=("rooms",),
         ),
         step(
             8,

@@ -176,29 +176,33 @@ class Reader:
     def _grouped(self, model: Any, owner: str, value: str, keys: Sequence[Any]) -> defaultdict[Any, list[Any]]:
         """The values of many owners, by owner."""
         groups: defaultdict[Any, list[Any]] = defaultdict(list)
+        keys = [key for key in keys if isinstance(key, str)]
         if keys:
             of_owner, of_value = getattr(model, owner), getattr(model, value)
             for key, item in self._session.fetch_query(model.select(of_owner, of_value).where(of_owner.in_(keys))):
                 groups[key].append(item)
         return groups
 
-    def _members(self, member_ids: Sequence[str]) -> list[Any]:
-        if not member_ids:
-            return []
+    def _members(self, member_ids: Sequence[Any]) -> list[Any]:
+        texts = [member_id for member_id in member_ids if isinstance(member_id, str)]
         member, room = self._models.RoomMember, self._models.Room
         query = (
             member.select(member.member_id, room.id, room.network_id)
             .join(room, on=(member.room_id == room.id))
-            .where(member.member_id.in_(member_ids), room.deleted_at.is_null())
+            .where(member.member_id.in_(texts), room.deleted_at.is_null())
         )
         rooms: defaultdict[str, list[tuple[str, str]]] = defaultdict(list)
         for member_id, room_id, network_id in self._session.fetch_query(query):
             rooms[member_id].append((room_id, network_id))
-        return [
-            self._rows.decoded("room_members", lambda row: member_summary(*row), (member_id, rooms[member_id]))
-            for member_id in member_ids
-            if rooms[member_id]
-        ]
+        found: list[Any] = []
+        for member_id in member_ids:
+            if not isinstance(member_id, str):
+                found.append(CorruptRecordError("room_members", repr(member_id), "member_id is not a text"))
+            elif rooms[member_id]:
+                found.append(
+                    self._rows.decoded("room_members", lambda row: member_summary(*row), (member_id, rooms[member_id]))
+                )
+        return found
 
     # -- single things -------------------------------------------------------------------------------
 

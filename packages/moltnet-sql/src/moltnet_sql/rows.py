@@ -113,7 +113,7 @@ class Rows:
             _text(row[0], "id"),
             _text(row[1], "network_id"),
             _text(row[3], "name"),
-            tuple(sorted(members)),
+            tuple(sorted(_text(member, "a member id") for member in members)),
             visibility if visibility in VISIBILITIES else VISIBILITIES[0],
             write_policy if write_policy in WRITE_POLICIES else WRITE_POLICIES[0],
             self.dialect.read_time(row[4]),
@@ -138,7 +138,7 @@ class Rows:
             _text(row[0], "dm_id"),
             _text(row[1], "network_id"),
             _text(row[2], "fqid"),
-            tuple(sorted(participants)),
+            tuple(sorted(_text(participant, "a participant id") for participant in participants)),
             message_count=_integer(row[3], "message_count"),
             last_message_at=self.dialect.read_time(row[4]),
         )

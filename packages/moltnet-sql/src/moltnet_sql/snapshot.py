@@ -59,8 +59,10 @@ class SqlSnapshot:
             ids = [row[0] for row in islice(self._stream, min(_IDS_AT_ONCE, limit - len(found)))]
             if not ids:
                 break
-            records = self._reader.records(RecordKind.MESSAGE, ids)
-            found += [records[key] for key in ids]
+            records = self._reader.records(RecordKind.MESSAGE, [key for key in ids if isinstance(key, str)])
+            found += [
+                records.get(key) or CorruptRecordError("messages", repr(key), "its id is not a text") for key in ids
+            ]
             self._position = ids[-1]
         return found
 

@@ -23,6 +23,8 @@ from moltnet_sqlite.readonly import cover_old_tables
 __all__ = ["SQLiteDatabase", "SQLitePool", "SQLiteSession"]
 
 _IDLE_CONNECTIONS = 8
+_ROWS_AT_ONCE = 500
+_FORK_PATIENCE = 5.0  # seconds that a fork waits for other threads' calls
 _SYNCHRONOUS = {"full": 2, "normal": 1, "extra": 3}
 
 
@@ -42,6 +44,22 @@ class SQLiteSession(Session):
             return self.connection.execute(sql, parameters).fetchall()
         finally:
             self.connection.text_factory = str
+
+    def stream(self, sql: str, parameters: Any = ()) -> Any:
+        cursor = self.connection.execute(sql, parameters)
+        try:
+            while True:
+                self.connection.text_factory = bytes
+                try:
+                    rows = cursor.fetchmany(_ROWS_AT_ONCE)
+                finally:
+                    self.connection.text_factory = str
+                if not rows:
+                    return
+                for row in rows:
+                    yield [_text_or_bytes(cell) if isinstance(cell, bytes) else cell for cell in row]
+        finally:
+            cursor.close()
 
     def execute(self, sql: str, parameters: Any = ()) -> int:
         return int(self.connection.execute(sql, parameters).rowcount)
@@ -106,6 +124,8 @@ class SQLitePool:
         self._busy_timeout = busy_timeout
         self._synchronous = _SYNCHRONOUS[synchronous]
         self._closed = False
+        status = path.stat()
+        self._file = (status.st_dev, status.st_ino)
         self._reset()
         _pools.add(self)
 
@@ -113,21 +133,42 @@ class SQLitePool:
         self._idle: list[Any] = []
         # All that are open, idle or not: what a fork inherits, also from threads that are not in the child.
         self._opened: set[Any] = set()
-        self._lock = threading.Lock()
+        # What is in use, with the thread that took it: connections, and for each that is being opened a placeholder.
+        self._leases: dict[Any, int] = {}
+        self._lock = threading.Condition(threading.Lock())
+        self._forking = False
         self._is_wal = False
         self.writing = _WriteTurn(self._busy_timeout, self._use_wal)
 
     def take(self) -> Any:
         """A connection that nobody else uses.
 
-        :raises StoreClosedError: the store was closed.
+        :raises StoreClosedError: the store was closed, or cannot be used in this child of a fork.
         """
+        placeholder, thread = object(), threading.get_ident()
         with self._lock:
+            while self._forking:
+                self._lock.wait()
             if self._closed:
                 raise StoreClosedError
+            if self._file in _lost_files:
+                raise StoreClosedError(_LOST)
             if self._idle:
-                return self._idle.pop()
-        return self._open()
+                connection = self._idle.pop()
+                self._leases[connection] = thread
+                return connection
+            self._leases[placeholder] = thread
+        opened = None
+        try:
+            opened = self._open()
+        finally:
+            with self._lock:
+                del self._leases[placeholder]
+                if opened is not None:
+                    self._opened.add(opened)
+                    self._leases[opened] = thread
+                self._lock.notify_all()
+        return opened
 
     def give(self, connection: Any) -> None:
         """Give a connection back. One that is in a transaction is closed; one from before a fork is left alone."""
@@ -135,20 +176,53 @@ class SQLitePool:
             if connection not in self._opened:
                 return  # the parent's, see forked()
             # One that is still in a transaction could not be rolled back, and is of no more use.
-            if not self._closed and len(self._idle) < _IDLE_CONNECTIONS and not connection.in_transaction:
+            if self._closed or len(self._idle) >= _IDLE_CONNECTIONS or connection.in_transaction:
+                self._opened.discard(connection)
+                connection.close()
+            else:
                 self._idle.append(connection)
-                return
-            self._opened.discard(connection)
-        connection.close()
+            del self._leases[connection]
+            self._lock.notify_all()
 
     def close(self) -> None:
         """Close every connection that is not in use; those that are follow when they are given back."""
         with self._lock:
             self._closed = True
-            idle, self._idle = self._idle, []
-            self._opened.difference_update(idle)
+            self._close_idle()
+
+    def _close_idle(self) -> None:
+        idle, self._idle = self._idle, []
+        self._opened.difference_update(idle)
         for connection in idle:
             connection.close()
+
+    # -- fork ----------------------------------------------------------------------------------------
+
+    # SQLite keeps the locks that a process holds on a file in tables of the process, which a child inherits and
+    # takes for its own: it would write without a lock. So nothing may be open when the process forks.
+
+    def before_fork(self) -> None:
+        """Wait for other threads to give back what they use, keep them from taking more, and close all."""
+        thread = threading.get_ident()
+        with self._lock:
+            self._forking = True
+            self._lock.wait_for(lambda: all(owner == thread for owner in self._leases.values()), timeout=_FORK_PATIENCE)
+            self._close_idle()
+
+    def after_fork_in_parent(self) -> None:
+        """Let threads take connections again."""
+        with self._lock:
+            self._forking = False
+            self._lock.notify_all()
+
+    def after_fork_in_child(self) -> None:
+        """Begin anew. Where something was in use, this process can never open the file."""
+        if self._leases:
+            _lost_files.add(self._file)
+        for connection in self._opened:
+            # Never to be freed, also not when the interpreter ends: closing it would act on the parent's behalf.
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
+        self._reset()
 
     # -- one connection ------------------------------------------------------------------------------
 
@@ -166,8 +240,6 @@ class SQLitePool:
         except BaseException:
             connection.close()
             raise
-        with self._lock:
-            self._opened.add(connection)
         return connection
 
     def _prepare(self, connection: Any) -> None:
@@ -208,21 +280,29 @@ class SQLitePool:
             return False
         return True
 
-    def forked(self) -> None:
-        """In the child of a fork: begin anew. Closing what was inherited would drop the parent's locks."""
-        for connection in self._opened:
-            # Never to be freed, also not when the interpreter ends.
-            ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
-        self._reset()
-
 
 _pools: weakref.WeakSet[SQLitePool] = weakref.WeakSet()
 
+_lost_files: set[tuple[int, int]] = set()
+"""Files (device and inode) that were in use when this process was forked."""
 
-def _after_fork_in_child() -> None:
-    for pool in _pools:
-        pool.forked()
+_LOST = (
+    "this process was forked while another thread or an open transaction or snapshot used the store; "
+    "open it in a process that was spawned, or fork while it is not in use"
+)
+
+
+def _for_each_pool(act: Callable[[SQLitePool], None]) -> Callable[[], None]:
+    def hook() -> None:
+        for pool in list(_pools):
+            act(pool)
+
+    return hook
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork_in_child)
+    os.register_at_fork(
+        before=_for_each_pool(SQLitePool.before_fork),
+        after_in_parent=_for_each_pool(SQLitePool.after_fork_in_parent),
+        after_in_child=_for_each_pool(SQLitePool.after_fork_in_child),
+    )

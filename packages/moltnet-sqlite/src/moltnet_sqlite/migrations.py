@@ -47,6 +47,6 @@ MIGRATIONS: Final = (
         1,
         "order_indexes",
         _order_indexes(),
-        blocks="writers, for a pass over messages and artifacts: about 2 s for a million messages",
+        passes_over=("messages", "artifacts", "members"),
     ),
 )

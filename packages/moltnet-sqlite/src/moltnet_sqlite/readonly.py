@@ -16,12 +16,14 @@ def cover_old_tables(connection: Any) -> None:
     :raises CorruptStoreError: one is missing that a database of this version has.
     """
     version = _version(connection)
+    # A file in which nothing was ever created, as a failed first migration may leave one.
+    is_new = connection.execute("SELECT 1 FROM main.sqlite_master LIMIT 1").fetchone() is None
     for table, columns in TABLES.items():
         found = {row[1] for row in connection.execute(f"PRAGMA main.table_info({table})")}
         missing = [column for column in columns if column not in found]
         if not missing:
             continue
-        if not found and version < LATER_TABLES.get(table, 0):
+        if is_new or (not found and version < LATER_TABLES.get(table, 0)):
             selected = ", ".join(f"'' AS {column}" for column in columns)
             connection.execute(f"CREATE TEMP VIEW {table} AS SELECT {selected} WHERE 0")
             continue

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,11 +16,6 @@ if TYPE_CHECKING:
     from moltnet_core.migrations import Migration
 
 __all__ = ["migrate"]
-
-_COUNTED: Final = ("rooms", "members", "agents", "threads", "dms", "messages", "artifacts")
-_RATE = re.compile(r"about ([0-9.]+) s for a million (\w+)")
-_ASSUMED_SECONDS: Final = 2e-6
-"""For a row of a table that a migration passes over, where the migration does not say."""
 
 
 @click.group(cls=Noun)
@@ -125,14 +119,14 @@ def _print_plan(ctx: click.Context, pending: Sequence[Migration], counts: Counts
     if as_json:
         for step in pending:
             shown: dict[str, Any] = {"series": step.series, "version": step.version, "name": step.name}
-            print_json(shown | {"blocks": step.blocks, "rows": rows[step.label], "seconds": seconds[step.label]})
+            print_json(shown | {"blocks": _blocks(step), "rows": rows[step.label], "seconds": seconds[step.label]})
         return
     print_rows(
         pending,
         (
             _STEP,
             _NAME,
-            Column("BLOCKS", lambda step: step.blocks),
+            Column("BLOCKS", _blocks),
             Column("ROWS", lambda step: ", ".join(f"{count} {name}" for name, count in rows[step.label].items())),
             Column("TIME", lambda step: _duration(seconds[step.label])),
         ),
@@ -142,24 +136,21 @@ def _print_plan(ctx: click.Context, pending: Sequence[Migration], counts: Counts
 
 
 def _rows(step: Migration, counts: Counts | None) -> dict[str, int]:
-    """How many rows the tables have that the migration says it passes over."""
-    text = step.blocks.partition(":")[0]
-    return {name: getattr(counts, name) for name in _COUNTED if re.search(rf"\b{name}\b", text)}
+    """How many rows there are of what the migration passes over."""
+    return {name: getattr(counts, name, 0) for name in step.passes_over}
 
 
-def _seconds(step: Migration, rows: Mapping[str, int]) -> float | None:
-    """How long a migration takes about; ``None`` where nothing is known."""
-    stated = _RATE.search(step.blocks)
-    if stated is not None and stated[2] in rows:
-        return round(float(stated[1]) * rows[stated[2]] / 1e6, 3)
-    if rows:
-        return round(sum(rows.values()) * _ASSUMED_SECONDS, 3)
-    return 0.0 if "moment" in step.blocks else None
+def _seconds(step: Migration, rows: Mapping[str, int]) -> float:
+    return round(step.seconds_per_row * sum(rows.values()), 3)
 
 
-def _duration(seconds: float | None) -> str:
-    if seconds is None:
-        return "unknown"
+def _blocks(step: Migration) -> str:
+    if not step.passes_over:
+        return "nobody for longer than a moment"
+    return f"writers, for a pass over {' and '.join(step.passes_over)}"
+
+
+def _duration(seconds: float) -> str:
     if seconds < 1:
         return "under 1 s"
     return f"about {seconds:.0f} s" if seconds < 90 else f"about {seconds / 60:.0f} min"

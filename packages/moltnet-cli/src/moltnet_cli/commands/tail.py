@@ -57,17 +57,16 @@ def tail(ctx: click.Context, conversation: Conversation, limit: int, interval: f
     with reading(ctx) as store:
         follower = Follower(conversation.reader(store))
         printer = _printer(as_json=globals_of(ctx).as_json)
-        shown = follower.begin(limit)
-        printer(shown)
-        if not follow:
-            report_skipped(ctx, follower.skipped)
-            return
-        if not shown and limit:
-            note(f"no messages in {conversation} yet; waiting")
         try:
-            _follow(follower, printer, interval)
+            shown = follower.begin(limit)
+            printer(shown)
+            if follow:
+                if not shown and limit:
+                    note(f"no messages in {conversation} yet; waiting")
+                _follow(follower, printer, interval)
         except KeyboardInterrupt:
             ctx.exit(INTERRUPTED)
+        report_skipped(ctx, follower.skipped)
 
 
 class Follower:

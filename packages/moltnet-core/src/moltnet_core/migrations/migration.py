@@ -37,7 +37,9 @@ class Migration:
     :param checksum: of what it does; recorded, and compared at every open.
     :param up: does it, given what the backend documents (for SQL an object with ``execute(sql)``).
         It runs inside the migration's transaction.
-    :param blocks: what it keeps others from doing while it runs, for ``migrate plan``.
+    :param passes_over: what it reads or writes every row of, while nobody else can write, by the names of
+        :class:`moltnet_core.records.Counts`; for ``migrate plan``. Nothing: it takes a moment whatever is stored.
+    :param seconds_per_row: roughly how long it takes for each of those rows.
     """
 
     series: str = field(validator=_check_series)
@@ -45,7 +47,8 @@ class Migration:
     name: str
     checksum: str
     up: Callable[[Any], None] = field(repr=False, eq=False)
-    blocks: str = "writers, while it runs"
+    passes_over: tuple[str, ...] = ()
+    seconds_per_row: float = 2e-6
 
     @property
     def label(self) -> str:
@@ -54,7 +57,7 @@ class Migration:
 
     @classmethod
     def of_statements(
-        cls, series: str, version: int, name: str, statements: Sequence[str], *, blocks: str = "writers, while it runs"
+        cls, series: str, version: int, name: str, statements: Sequence[str], *, passes_over: Sequence[str] = ()
     ) -> Migration:
         """A migration that executes SQL statements, each on its own; the checksum is theirs, white space aside."""
         texts = tuple(statements)
@@ -64,7 +67,7 @@ class Migration:
                 handle.execute(text)
 
         folded = "\n".join(" ".join(text.split()) for text in texts)
-        return cls(series, version, name, hashlib.sha256(folded.encode()).hexdigest(), up, blocks)
+        return cls(series, version, name, hashlib.sha256(folded.encode()).hexdigest(), up, tuple(passes_over))
 
 
 @frozen

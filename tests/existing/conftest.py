@@ -1,0 +1,84 @@
+"""Fixtures for the tests of existing databases, and the figures that they show at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from moltnet_core import Store, open_store
+
+from .cases import CASES, Case, fresh, url_of
+from .comparing import Comparison
+from .corrupting import IDS
+from .report import table
+from .server import Server, insert, message_rows, room_row
+
+# These need the fixtures throughout. Without them test_fixtures.py says so, in one skipped test.
+_ABOUT_FIXTURES = ("truth", "served", "read_only", "upgraded", "records", "edge")
+collect_ignore = [] if CASES else [f"test_{name}.py" for name in _ABOUT_FIXTURES]
+
+_FIGURES = pytest.StashKey[list[Comparison]]()
+
+Record = Callable[[Comparison], None]
+
+
+@pytest.fixture
+def figures(pytestconfig: pytest.Config) -> Record:
+    """Keeps a comparison for the summary at the end of the run."""
+    return pytestconfig.stash.setdefault(_FIGURES, []).append
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    found = config.stash.get(_FIGURES, [])
+    if found:
+        terminalreporter.section("existing databases")
+        for line in table(found):
+            terminalreporter.write_line(line)
+
+
+@pytest.fixture(params=[None, *CASES], ids=["fresh", *(case.name for case in CASES)])
+def case(request: pytest.FixtureRequest) -> Case | None:
+    """Every fixture, and ``None`` for a database that this project makes."""
+    found: Case | None = request.param
+    return found
+
+
+@pytest.fixture
+def database(case: Case | None, tmp_path: Path) -> Path:
+    """A copy of the fixture, or a new database, brought up to date and closed again."""
+    path = fresh(tmp_path / "own") if case is None else case.database(tmp_path / "own")
+    open_store(url_of(path)).close()
+    return path
+
+
+@pytest.fixture
+def new_database(tmp_path: Path) -> Path:
+    """A new, empty database."""
+    path = fresh(tmp_path / "own")
+    open_store(url_of(path)).close()
+    return path
+
+
+@pytest.fixture
+def server(new_database: Path) -> Iterator[Server]:
+    """Another process that writes to ``new_database`` as the Go server does."""
+    with Server(new_database) as found:
+        yield found
+
+
+@pytest.fixture
+def filled(server: Server) -> Server:
+    """The server, with a room of nine messages, a second apart."""
+    room = {"kind": "room", "room_id": "r"}
+    server.transaction(insert("rooms", room_row("r")))
+    for number, own_id in enumerate(IDS):
+        server.transaction(*message_rows(own_id, room, f"2027-06-01T12:00:0{number}Z"))
+    return server
+
+
+@pytest.fixture
+def store(new_database: Path) -> Iterator[Store]:
+    with open_store(url_of(new_database)) as found:
+        yield found

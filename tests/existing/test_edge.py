@@ -1,0 +1,156 @@
+"""The edge fixture: rows that the server itself stored, and does not always order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from moltnet_core import (
+    ArtifactFilter,
+    InvalidCursorError,
+    PageRequest,
+    RoomNotFoundError,
+    Store,
+    ThreadRoomMismatchError,
+    open_store,
+)
+from moltnet_core.types import Target
+
+from .cases import EDGE
+from .expected import Expected
+from .walking import Fetch
+from .writing import message
+
+(CASE,) = EDGE
+
+
+@pytest.fixture
+def expected(tmp_path: Path) -> Expected:
+    return CASE.expected(tmp_path)
+
+
+@pytest.fixture(params=["", "?mode=ro"], ids=["upgraded", "read-only"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    with open_store(CASE.place(tmp_path / "own") + request.param) as found:
+        yield found
+
+
+@pytest.fixture
+def writable(tmp_path: Path) -> Iterator[Store]:
+    with open_store(CASE.place(tmp_path / "writable")) as found:
+        yield found
+
+
+def _check_cursors(fetch: Fetch, ids: list[str], limit: int) -> None:
+    for place, cursor in enumerate(ids):
+        older, newer = ids[max(0, place - limit) : place], ids[place + 1 : place + 1 + limit]
+        before, after = fetch(PageRequest(before=cursor, limit=limit)), fetch(PageRequest(after=cursor, limit=limit))
+        assert [item.id for item in before.items] == older
+        assert [item.id for item in after.items] == newer
+        assert (before.info.has_more, after.info.has_more) == (place > limit, place + 1 + limit < len(ids))
+
+
+@pytest.mark.parametrize("room", ["clock", "ties"])
+@pytest.mark.parametrize("limit", [1, 3])
+def test_every_item_is_a_cursor_also_among_equal_instants(
+    store: Store, expected: Expected, room: str, limit: int
+) -> None:
+    ids = [item["id"] for item in expected.messages["room", room]]
+    assert len(ids) > 48
+    _check_cursors(partial(store.list_room_messages, room), ids, limit)
+
+
+def test_every_artifact_is_a_cursor(store: Store, expected: Expected) -> None:
+    for chosen, key in (
+        (None, ("all", "")),
+        (ArtifactFilter(room_id="busy"), ("room", "busy")),
+        (ArtifactFilter(room_id="parts"), ("room", "parts")),
+    ):
+        ids = [item["id"] for item in expected.artifacts[key]]
+        assert len(ids) >= 10
+        _check_cursors(partial(store.list_artifacts, chosen), ids, 4)
+    with pytest.raises(InvalidCursorError):
+        store.list_artifacts(ArtifactFilter(room_id="parts"), PageRequest(after="art_bt_0_0"))
+
+
+def test_a_cursor_of_another_conversation_is_refused(store: Store) -> None:
+    for cursor in ("t0", "bt_0", "d_1", "no-such"):
+        for request in (PageRequest(before=cursor), PageRequest(after=cursor)):
+            with pytest.raises(InvalidCursorError):
+                store.list_room_messages("clock", request)
+    with pytest.raises(InvalidCursorError):
+        store.list_room_messages("busy", PageRequest(after="bt_0"))
+
+
+def test_the_first_and_the_last_of_all_times(store: Store) -> None:
+    times = [item.created_at for item in store.list_room_messages("clock").items]
+    assert times == sorted(times)
+    assert times[-1] == datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)
+    zero = store.get_room("zero")
+    assert zero is not None
+    assert zero.created_at == datetime(1, 1, 1, tzinfo=UTC)
+    with store.snapshot() as snapshot:
+        kept = {
+            record.id: record.times["created_at"] for kind in ("room", "message") for record in snapshot.records(kind)
+        }
+    assert kept["c_19"] == "9999-12-31T23:59:59.999999999Z"
+    assert kept["zero"] == "0001-01-01T00:00:00Z"
+
+
+def test_a_thread_whose_second_message_names_another_room(store: Store) -> None:
+    thread = store.get_thread("th-mix")
+    assert thread is not None
+    assert (thread.room_id, thread.message_count) == ("clock", 2)
+    first, second = store.list_thread_messages("th-mix").items
+    assert (first.target.room_id, second.target.room_id) == ("clock", "ties")
+    for room in ("clock", "ties"):
+        assert not {"mix_1", "mix_2"} & {item.id for item in store.list_room_messages(room).items}
+    assert [item.id for item in store.list_threads("clock").items] == ["th-mix"]
+    assert store.list_threads("ties").items == ()
+
+
+def test_that_thread_goes_on_in_the_room_it_belongs_to(writable: Store) -> None:
+    result = writable.append_message(message("mix_3", Target.thread("clock", "th-mix", "c_0")))
+    assert result.thread_created is None
+    with pytest.raises(ThreadRoomMismatchError):
+        writable.append_message(message("mix_4", Target.thread("ties", "th-mix")))
+    thread = writable.get_thread("th-mix")
+    assert thread is not None
+    assert thread.message_count == 3
+
+
+def test_a_last_time_that_went_backwards_goes_only_forwards_from_there(writable: Store) -> None:
+    def last() -> tuple[int, datetime]:
+        dm = writable.get_dm("dm-remote")
+        assert dm is not None
+        assert dm.participant_ids == ("alpha", "beta", "far:scout")
+        return dm.message_count, dm.last_message_at
+
+    stored = datetime(2026, 3, 1, 16, 0, 0, tzinfo=UTC)
+    assert last() == (2, stored)
+    assert [item.id for item in writable.list_dm_messages("dm-remote").items] == ["d_2", "d_1"]
+    target = Target.dm("dm-remote", ["alpha", "beta"])
+    for place, (moment, expected) in enumerate(
+        [
+            (stored - timedelta(days=1), stored),
+            (stored, stored),
+            (stored + timedelta(microseconds=1), stored + timedelta(microseconds=1)),
+        ],
+        start=3,
+    ):
+        writable.append_message(message(f"d_{place}", target, created_at=moment))
+        assert last() == (place, expected)
+    assert [item.id for item in writable.list_dm_messages("dm-remote").items] == ["d_3", "d_2", "d_4", "d_5", "d_1"]
+
+
+def test_a_message_appended_after_a_removal_is_shown_and_no_more_are_taken(writable: Store) -> None:
+    assert [item.id for item in writable.list_room_messages("gone").items][-1] == "g_after"
+    with pytest.raises(RoomNotFoundError):
+        writable.append_message(message("g_new", Target.room("gone")))
+    with pytest.raises(RoomNotFoundError):
+        writable.append_message(message("g_new", Target.thread("gone", "g-thread")))
+    assert writable.get_message("g_new") is None

@@ -1,0 +1,20 @@
+"""Whether the fixtures are there, and whole."""
+
+from __future__ import annotations
+
+import pytest
+
+from .cases import CASES
+from .locations import ABSENT
+
+NAMES = {"v4", "v5", "v6", "v7", "v8", "v8-killed", "edge"}
+
+
+def test_the_fixtures_are_there() -> None:
+    if not CASES:
+        pytest.skip(ABSENT)
+    assert {case.name for case in CASES} >= NAMES
+    for case in CASES:
+        assert case.source.is_file(), case.name
+        assert case.truth.is_file(), case.name
+    assert [case.name for case in CASES if case.has_wal] == ["v8-killed"]
