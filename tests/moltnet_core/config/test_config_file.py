@@ -51,7 +51,7 @@ def test_a_named_file_has_to_exist(tmp_path: Path, name: str) -> None:
     write(tmp_path / "moltnet.yaml", "")
     with pytest.raises(ConfigError) as caught:
         find_config_file({"MOLTNET_CONFIG": name}, tmp_path)
-    assert caught.value.key == "MOLTNET_CONFIG"  # type: ignore[attr-defined]
+    assert caught.value.key == "MOLTNET_CONFIG"
     with pytest.raises(ConfigError):
         find_config_file({}, tmp_path, name)
 
@@ -133,7 +133,7 @@ def test_bad_files_name_the_place_and_quote_nothing(tmp_path: Path, name: str, t
     with pytest.raises(ConfigError) as caught:
         load_config_file(path)
     error = caught.value
-    assert error.source == str(path)  # type: ignore[attr-defined]
+    assert error.source == str(path)
     assert place in str(error)
     assert "hunter2" not in f"{error}{error!r}"
     assert error.__cause__ is None

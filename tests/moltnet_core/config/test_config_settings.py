@@ -92,8 +92,8 @@ def test_texts_are_parsed(file_settings: type[Any], origin: Origin, name: str, t
 def test_bad_texts_are_refused(file_settings: type[Any], origin: Origin, name: str, text: str) -> None:
     with pytest.raises(ConfigError) as caught:
         build(file_settings, origin, **{name: text})
-    assert caught.value.key == f"at.{name}"  # type: ignore[attr-defined]
-    assert caught.value.source == "here"  # type: ignore[attr-defined]
+    assert caught.value.key == f"at.{name}"
+    assert caught.value.source == "here"
 
 
 @pytest.mark.parametrize("origin", [Origin.FILE, Origin.CODE])
@@ -126,7 +126,7 @@ def test_bad_texts_are_refused(file_settings: type[Any], origin: Origin, name: s
 def test_typed_values_are_strict(file_settings: type[Any], origin: Origin, name: str, value: object) -> None:
     with pytest.raises(ConfigError) as caught:
         build(file_settings, origin, **{name: value})
-    assert caught.value.key == f"at.{name}"  # type: ignore[attr-defined]
+    assert caught.value.key == f"at.{name}"
 
 
 @pytest.mark.parametrize("origin", [Origin.FILE, Origin.CODE])
@@ -161,7 +161,7 @@ def test_blank_is_unset(file_settings: type[Any], origin: Origin, blank: str | N
 def test_an_empty_path_is_refused_where_blank_is_not_unset(file_settings: type[Any], origin: Origin) -> None:
     with pytest.raises(ConfigError) as caught:
         build(file_settings, origin, path="")
-    assert caught.value.key == "at.path"  # type: ignore[attr-defined]
+    assert caught.value.key == "at.path"
 
 
 def test_white_space_belongs_to_a_value_in_a_url_only(file_settings: type[Any]) -> None:
@@ -192,7 +192,7 @@ def test_a_hidden_value_is_checked_too(file_settings: type[Any]) -> None:
 def test_an_unknown_name_says_what_exists(file_settings: type[Any]) -> None:
     with pytest.raises(ConfigError) as caught:
         build(file_settings, busy_timeot=1)
-    assert caught.value.key == "at.busy_timeot"  # type: ignore[attr-defined]
+    assert caught.value.key == "at.busy_timeot"
     assert "'busy_timeout'" in str(caught.value)
     assert "pages" in str(caught.value)
 
@@ -206,10 +206,10 @@ def test_a_class_without_settings(no_settings: type[Any]) -> None:
 def test_a_required_setting(dsn_settings: type[Any]) -> None:
     with pytest.raises(ConfigError) as caught:
         build(dsn_settings, dsn="  ")
-    assert caught.value.key == "dsn"  # type: ignore[attr-defined]
+    assert caught.value.key == "dsn"
     with pytest.raises(ConfigError) as caught:
         build_settings(dsn_settings, kind="mydb", section="storage.mydb")
-    assert caught.value.key == "storage.mydb.dsn"  # type: ignore[attr-defined]
+    assert caught.value.key == "storage.mydb.dsn"
     assert "MOLTNET_MYDB_DSN" in str(caught.value)
 
 
@@ -336,7 +336,7 @@ def test_settings_from_config(file_settings: type[Any], dsn_settings: type[Any],
     assert (settings.path, settings.label, settings.sync) == (Path("/base/chat.db"), None, False)
     with pytest.raises(ConfigError) as caught:
         settings_from_config(file_settings, StorageConfig("sqlite", {"pth": "x"}))
-    assert caught.value.key == "settings.pth"  # type: ignore[attr-defined]
+    assert caught.value.key == "settings.pth"
     with pytest.raises(ConfigError):
         settings_from_config(dsn_settings, StorageConfig("postgres"))
     assert secret not in repr(StorageConfig("postgres", {"dsn": secret}))
@@ -384,7 +384,7 @@ def test_a_storage_config_is_its_own(file_settings: type[Any]) -> None:
 def test_a_wrong_storage_config(arguments: dict[str, Any], key: str) -> None:
     with pytest.raises(ConfigError) as caught:
         StorageConfig(**arguments)
-    assert caught.value.key == key  # type: ignore[attr-defined]
+    assert caught.value.key == key
     assert "hunter2" not in str(caught.value)
 
 
