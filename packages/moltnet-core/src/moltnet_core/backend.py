@@ -56,11 +56,11 @@ class Backend:
     :param name: the entry point's name: ``[a-z][a-z0-9]*``; also the URL scheme and the configuration section.
     :param summary: one line for people, without a full stop.
     :param durability: what a returned write is worth, in a few words (``"persistent, WAL mode"``).
-    :param settings: an attrs class whose fields are made by :func:`moltnet_core.config.setting`.
+    :param settings: an attrs class whose fields are made by :func:`moltnet_core.config.settings.setting`.
     :param open: makes a driver of an instance of ``settings``. With ``read_only`` the driver must not change
         anything stored; it is only ever passed to a backend with :attr:`Power.READ_ONLY`. It does not migrate.
-    :param from_url: turns a URL into raw setting values by name; :func:`moltnet_core.config.file_url`
-        and :func:`moltnet_core.config.dsn_url` are ready-made.
+    :param from_url: turns a URL into raw setting values by name; :func:`moltnet_core.config.locations.file_url`
+        and :func:`moltnet_core.config.locations.dsn_url` are ready-made.
     :param traits: of :class:`Trait`.
     :param powers: of :class:`Power`.
     :param time_digits: fractional digits of a second that are stored: 9 or 6.

@@ -58,16 +58,16 @@ class Lookup(StrEnum):
     """What :meth:`Driver.get` fetches by its key."""
 
     ROOM = "room"
-    """A :class:`~moltnet_core.types.Room` that was not removed, by id."""
+    """A :class:`~moltnet_core.types.rooms.Room` that was not removed, by id."""
     MESSAGE = "message"
     THREAD = "thread"
     DM = "dm"
     AGENT = "agent"
-    """An :class:`~moltnet_core.types.AgentRegistration`, by agent id."""
+    """An :class:`~moltnet_core.types.agents.AgentRegistration`, by agent id."""
     CREDENTIAL = "credential"
     """The same, by credential key: of several with one key the lowest id; never by ``""``."""
     MEMBER = "member"
-    """An :class:`~moltnet_core.types.AgentSummary`, by member id."""
+    """An :class:`~moltnet_core.types.agents.AgentSummary`, by member id."""
 
 
 @frozen(eq=False)

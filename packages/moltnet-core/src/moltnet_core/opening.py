@@ -48,7 +48,7 @@ def open_store(
             ...
 
     :param location: a URL (``sqlite:///relative.db``, ``sqlite:////absolute.db``, ``memory://``, …) or a
-        :class:`~moltnet_core.config.StorageConfig`, either of which is complete; or ``None`` for what the
+        :class:`~moltnet_core.config.storage.StorageConfig`, either of which is complete; or ``None`` for what the
         environment and the configuration file say, and the SQLite default.
     :param migrate: ``True`` applies the schema migrations that are missing; ``False`` refuses to open when some are;
         ``"later"`` opens, and until :meth:`Store.migrate` only ``ping``, ``migration_status``, ``backup`` and

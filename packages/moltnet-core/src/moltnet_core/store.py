@@ -140,7 +140,7 @@ def _checked(on_corrupt: OnCorrupt) -> OnCorrupt:
 class Store:
     """A store of rooms, messages, threads, direct conversations, artifacts and agents.
 
-    :func:`moltnet_core.open_store` makes one. It may be used from any number of threads. Every write is one
+    :func:`moltnet_core.opening.open_store` makes one. It may be used from any number of threads. Every write is one
     transaction: atomic, and durable when the call returns, as far as the backend's durability goes.
     """
 

@@ -45,7 +45,7 @@ def declared_rooms(file: ConfigFile | None) -> tuple[str, ...]:
 def path_without_options(text: str) -> tuple[str, str | None]:
     """A SQLite path as the server writes it: a ``?`` ends the file's name, the rest are its driver's options.
 
-    It is made for the ``from_server`` of :func:`moltnet_core.config.setting`.
+    It is made for the ``from_server`` of :func:`moltnet_core.config.settings.setting`.
 
     :return: the file's name, and a warning if there were options.
     """
