@@ -18,12 +18,11 @@ from moltnet_core.config import (
 )
 from moltnet_core.driver import Driver, SupportsMigrations
 from moltnet_core.errors import (
-    BackendLoadError,
     MigrationRequiredError,
     UnsupportedCapabilityError,
     ValidationError,
 )
-from moltnet_core.plugins.manager import DISABLED_VARIABLE, Plugins, installed_backends, load_backend
+from moltnet_core.plugins.manager import DISABLED_VARIABLE, Plugins, installed_backends, load_backend, load_failure
 from moltnet_core.store import Store
 
 __all__ = ["open_store"]
@@ -77,11 +76,11 @@ def open_store(
     if read_only and Power.READ_ONLY not in backend.powers:
         raise UnsupportedCapabilityError(Power.READ_ONLY, backend.name)
     disabled = [name.strip() for name in environ.get(DISABLED_VARIABLE, "").split(",")]
-    loaded = Plugins(module, plugins, disabled)
+    loaded = Plugins(backend.name, module, plugins, disabled)
     migrations = loaded.migrations(backend)
     driver: Driver = backend.open(settings, read_only=read_only)
     if not isinstance(driver, Driver):
-        raise BackendLoadError(backend.name, module.__name__, "", f"it opened a {type(driver).__name__}, not a Driver")
+        raise load_failure(backend.name, module, f"it opened a {type(driver).__name__}, not a Driver")
     store = Store(driver, backend, loaded, migrations, read_only=read_only)
     try:
         _bring_up_to_date(store, migrate)

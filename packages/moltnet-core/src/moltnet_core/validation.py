@@ -105,7 +105,7 @@ def check_text(value: object, where: str) -> str:
 
 def _required_text(value: object, where: str) -> str:
     text = check_text(value, where)
-    if not text.strip():
+    if not text:
         raise ValidationError(where, "must not be empty")
     return text
 

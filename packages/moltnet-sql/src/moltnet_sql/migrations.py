@@ -162,6 +162,9 @@ def server_migrations(time: str) -> tuple[Migration, ...]:
     )
 
 
+_ENDS_TRANSACTIONS = frozenset({"BEGIN", "START", "COMMIT", "END", "ROLLBACK", "ABORT"})
+
+
 class MigrationHandle:
     """What a migration's ``up`` is given: executes SQL inside the migration's transaction."""
 
@@ -173,7 +176,11 @@ class MigrationHandle:
 
         :param parameters: for the placeholders of the engine's driver (``?`` for SQLite, ``%s`` for PostgreSQL).
         :returns: the cursor, for a query's rows.
+        :raises ValueError: it begins or ends a transaction.
         """
+        words = sql.split(None, 1)
+        if words and words[0].upper().rstrip(";") in _ENDS_TRANSACTIONS:
+            raise ValueError(f"a migration is one transaction and may not use {words[0].upper()}")
         return self._database.execute_sql(sql, tuple(parameters))
 
 

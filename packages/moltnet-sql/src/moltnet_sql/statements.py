@@ -85,11 +85,11 @@ def _page_queries(dialect: Dialect, table: str, scope: str, tie: Sequence[str]) 
     key = dialect.time_key("created_at")
     ties = [dialect.by_code_point(column) if column.endswith("id") else column for column in tie]
 
-    def order(first: str, direction: str) -> str:
-        return ", ".join(f"{expression} {direction}" for expression in (first, *ties))
+    def order(direction: str, *first: str) -> str:
+        return ", ".join(f"{expression} {direction}" for expression in (*first, *ties))
 
     def end(direction: str) -> str:
-        return f"SELECT {columns} FROM {table} WHERE {scope} ORDER BY {order(key, direction)} LIMIT {limit}"
+        return f"SELECT {columns} FROM {table} WHERE {scope} ORDER BY {order(direction, key)} LIMIT {limit}"
 
     def beside(compare: str, direction: str) -> str:
         source = f"SELECT {columns}, {key} AS sort_key FROM {table} WHERE {scope}"
@@ -100,15 +100,15 @@ def _page_queries(dialect: Dialect, table: str, scope: str, tie: Sequence[str]) 
             SELECT * FROM (
                 SELECT * FROM (
                     {source} AND {key} = (SELECT sort_key FROM place) AND {own} {compare} (SELECT {its} FROM place)
-                    ORDER BY {order(key, direction)} LIMIT {limit}
+                    ORDER BY {order(direction)} LIMIT {limit}
                 ) AS same_instant
                 UNION ALL
                 SELECT * FROM (
                     {source} AND {key} {compare} (SELECT sort_key FROM place)
-                    ORDER BY {order(key, direction)} LIMIT {limit}
+                    ORDER BY {order(direction, key)} LIMIT {limit}
                 ) AS beyond
             ) AS page
-            ORDER BY {order("sort_key", direction)} LIMIT {limit}"""
+            ORDER BY {order(direction, "sort_key")} LIMIT {limit}"""
 
     return PageQueries(
         newest=end("DESC"),

@@ -24,7 +24,7 @@ __all__ = ["SQLiteDatabase", "SQLitePool", "SQLiteSession"]
 
 _IDLE_CONNECTIONS = 8
 _ROWS_AT_ONCE = 500
-_FORK_PATIENCE = 5.0  # seconds that a fork waits for other threads' calls
+_FORK_PATIENCE = 2.0  # seconds that a fork waits for other threads' calls
 _SYNCHRONOUS = {"full": 2, "normal": 1, "extra": 3}
 
 

@@ -66,7 +66,8 @@ def setting(
     :param secret: its value is never shown, by ``repr`` neither.
     :param check: a further check of a converted value: says what is wrong and what is expected, or ``None``.
         Its text is shown, so it must not quote a secret; an exception of it is reported without its text.
-    :param redact: what may be shown of a secret (:func:`moltnet_core.config.redaction.redact_url` for a DSN), else nothing is.
+    :param redact: what may be shown of a secret, else nothing is; for a DSN
+        :func:`moltnet_core.config.redaction.redact_url`.
     :param from_server: for a value from the environment or a configuration file, which the Go server reads as well:
         takes the text, and gives the text without what only the server understands, and a warning to log (or
         ``None``). The warning must not quote the value.

@@ -33,6 +33,7 @@ __all__ = [
     "Plugins",
     "installed_backends",
     "load_backend",
+    "load_failure",
 ]
 
 BACKEND_GROUP = "moltnet.storage"
@@ -112,11 +113,14 @@ def load_backend(name: str, plugins: Iterable[object] = ()) -> tuple[Backend, An
     installed = installed_backends()
     found = installed.get(name, ())
     for plugin in plugins:
-        for backend in _registered(plugin):
-            if backend.name == name:
-                if found:
-                    raise DuplicateBackendError(name, [found[0].distribution, repr(plugin)])
-                return backend, plugin
+        try:
+            given = _registered(plugin)
+        except (Exception, SystemExit) as error:
+            raise load_failure(name, plugin, _described(error)) from error
+        if name in [getattr(backend, "name", None) for backend in given]:
+            if found:
+                raise DuplicateBackendError(name, [found[0].distribution, repr(plugin)])
+            return given[0], plugin
     if not found:
         raise BackendNotFoundError(name, installed, _EXTRAS.get(name))
     if len(found) > 1:
@@ -127,7 +131,7 @@ def load_backend(name: str, plugins: Iterable[object] = ()) -> tuple[Backend, An
     module = item.load()
     try:
         registered = _registered(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise item.failure(_described(error)) from error
     if len(registered) != 1 or not isinstance(registered[0], Backend):
         raise item.failure(f"{item.module} must register exactly one Backend, not {len(registered)}")
@@ -139,10 +143,22 @@ def load_backend(name: str, plugins: Iterable[object] = ()) -> tuple[Backend, An
     return backend, module
 
 
+def load_failure(name: str, plugin: object, problem: str) -> BackendLoadError:
+    """The error of a plugin that fails: names its distribution, where it belongs to an installed one.
+
+    :param name: the backend's, or what the plugin is known by.
+    """
+    for item in installed_backends().get(name, ()):
+        if item.module == getattr(plugin, "__name__", None):
+            return item.failure(problem)
+    return BackendLoadError(getattr(plugin, "__name__", repr(plugin)), "the application", "", problem)
+
+
 def _registered(plugin: object) -> list[Backend]:
     """The backends that a plugin registers."""
     manager = _new_manager()
     manager.register(plugin)
+    manager.check_pending()
     registered: list[Backend] = manager.hook.moltnet_register_backend()
     return registered
 
@@ -167,10 +183,12 @@ class Plugins:
 
     They are its backend's module, the installed ones that are not switched off, and objects passed to ``open_store``.
 
+    :param backend: the backend's name.
     :raises BackendLoadError: one cannot be loaded or implements a hook that does not exist; names the switch.
     """
 
-    def __init__(self, module: Any, extra: Iterable[object] = (), disabled: Iterable[str] = ()) -> None:
+    def __init__(self, backend: str, module: Any, extra: Iterable[object] = (), disabled: Iterable[str] = ()) -> None:
+        self._backend = backend
         self._manager = _new_manager()
         self._items: dict[int, Installed] = {}
         self._register(module)
@@ -200,7 +218,7 @@ class Plugins:
         """The error that names a plugin, and the switch if there is one."""
         item = self._items.get(id(plugin))
         if item is None:
-            return BackendLoadError(getattr(plugin, "__name__", repr(plugin)), "the application", "", problem)
+            return load_failure(self._backend, plugin, problem)
         return item.failure(f"{problem}; {_switch(item)}")
 
     def migrations(self, backend: Backend) -> tuple[Migration, ...]:
