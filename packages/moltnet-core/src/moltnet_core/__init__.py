@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         ConfigError,
         CorruptRecordError,
         CorruptStoreError,
+        DriverError,
         Duplicate,
         DuplicateBackendError,
         DuplicateMessageError,
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
         UnsupportedCapabilityError,
         ValidationError,
     )
+    from moltnet_core.migrations import Migration
     from moltnet_core.opening import open_store
     from moltnet_core.plugins import hookimpl
     from moltnet_core.records import LOAD_ORDER, Counts, LoadResult, Record, RecordKind
@@ -85,6 +87,7 @@ __all__ = [
     "CorruptStoreError",
     "Counts",
     "DirectConversation",
+    "DriverError",
     "Duplicate",
     "DuplicateBackendError",
     "DuplicateMessageError",
@@ -92,6 +95,7 @@ __all__ = [
     "LoadResult",
     "Message",
     "MessageOrigin",
+    "Migration",
     "MigrationDriftError",
     "MigrationFailedError",
     "MigrationRequiredError",
@@ -144,6 +148,7 @@ _NAMES = {
         "ConfigError",
         "CorruptRecordError",
         "CorruptStoreError",
+        "DriverError",
         "Duplicate",
         "DuplicateBackendError",
         "DuplicateMessageError",
@@ -166,6 +171,7 @@ _NAMES = {
         "UnsupportedCapabilityError",
         "ValidationError",
     ),
+    "migrations": ("Migration",),
     "opening": ("open_store",),
     "plugins": ("hookimpl",),
     "records": (

@@ -28,7 +28,8 @@ class Gate:
 
     def __exit__(self, *_: object) -> None:
         with self._condition:
-            self._inside -= 1
+            if self._inside:  # not in the child of a fork, for who was inside before
+                self._inside -= 1
             if self._closed and not self._inside:
                 self._condition.notify_all()
 

@@ -252,7 +252,10 @@ class Driver(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Free everything; called once, after the last other call has returned."""
+        """Free everything; called once, after the last other call has returned.
+
+        A snapshot may still be open. It is not used any more; what it holds is freed when it is left.
+        """
 
 
 # -- powers ------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from moltnet_core.driver import LoadRecord, NewMessage
 from moltnet_core.errors import ValidationError
 from moltnet_core.records import Record
 from moltnet_core.serialization import dumps, to_json
+from moltnet_core.shapes import check_shape
 from moltnet_core.types import Message, MessageOrigin
 from moltnet_core.validation import check_text
 
@@ -28,6 +29,7 @@ def prepare_load(records: Iterable[Record], digits: int) -> tuple[list[LoadRecor
     for offered in records:
         if not isinstance(offered, Record):
             raise ValidationError("records", f"expected a Record, not {type(offered).__name__}")
+        check_shape(offered.value, str(offered.kind))
         record, cut = offered.prepared(digits)
         truncated += cut
         where = f"{record.kind} {record.id!a}"

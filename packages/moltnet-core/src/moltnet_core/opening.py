@@ -87,7 +87,7 @@ def open_store(
         if not store.needs_migration:
             loaded.store_opened(store=store)
     except BaseException:
-        store.abandon()
+        store._abandon()
         raise
     return store
 
@@ -143,7 +143,7 @@ def _bring_up_to_date(store: Store, migrate: bool | str) -> None:
     if status.is_current:
         return
     if migrate == "later":
-        store.defer(status.pending)
+        store._defer(status.pending)
     elif migrate:
         store.migrate()
     else:

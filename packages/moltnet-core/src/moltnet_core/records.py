@@ -135,7 +135,7 @@ class Record:
                 raise ValidationError(f"{self.kind} {self.id!r}: times.{name}", "is missing")
             try:
                 whole = normalise(text)
-            except ValueError as error:
+            except (ValueError, TypeError) as error:
                 raise ValidationError(f"{self.kind} {self.id!r}: times.{name}", str(error)) from None
             times[name] = truncate(whole, digits)
             cut = cut or times[name] != whole
@@ -157,22 +157,19 @@ def _normalised(value: Stored, times: Mapping[str, str]) -> Stored:
     return attrs.evolve(value, **moments) if moments else value
 
 
-def _comparable(record: Record, digits: int) -> tuple[str, dict[str, str]]:
+def _comparable(record: Record) -> tuple[str, dict[str, str]]:
     data = to_json(record.value)
     if isinstance(record.value, AgentRegistration):
         data["credential_key"] = record.value.credential_key
     for name in (*_TIMES[record.kind], *_DERIVED):
         data.pop(name, None)
-    times = {name: truncate(normalise(text), digits) for name, text in record.times.items() if name not in _DERIVED}
+    times = {name: normalise(text) for name, text in record.times.items() if name not in _DERIVED}
     return canonical(data), times
 
 
-def same_record(stored: Record, offered: Record, digits: int) -> bool:
-    """Whether loading ``offered`` over ``stored`` changes nothing.
-
-    :param digits: the fractional digits that the store keeps.
-    """
-    return _comparable(stored, digits) == _comparable(offered, digits)
+def same_record(stored: Record, offered: Record) -> bool:
+    """Whether loading ``offered``, whose times are cut to what the store keeps, over ``stored`` changes nothing."""
+    return _comparable(stored) == _comparable(offered)
 
 
 @frozen

@@ -7,7 +7,7 @@ observers. The rules are the contract's; see each method.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -73,6 +73,7 @@ if TYPE_CHECKING:
 __all__ = ["Snapshot", "Store"]
 
 _SCAN_LIMIT = 1000
+_MAX_SCAN_LIMIT = 10_000
 T = TypeVar("T")
 
 
@@ -94,15 +95,15 @@ class Snapshot:
         """The next records of a kind: by id, messages by (time, id); removed rooms and credentials included.
 
         :param after: the id of the record to go on after.
-        :param limit: how many, at least 1. Fewer come back at the end only (or when corrupt ones were skipped).
-        :raises ValidationError: no such kind, or the limit is below 1.
+        :param limit: how many, 1 to 10,000. Fewer come back at the end only (or when corrupt ones were skipped).
+        :raises ValidationError: no such kind, or the limit is out of range.
         :raises InvalidCursorError: there is no message ``after``.
         :raises CorruptRecordError: one cannot be decoded, and ``on_corrupt`` is ``"raise"``.
         :raises StoreClosedError: the store was closed.
         """
         kind, on_corrupt = _record_kind(kind), _checked(on_corrupt)
-        if type(limit) is not int or limit < 1:
-            raise ValidationError("limit", f"expected an integer from 1, not {limit!r}")
+        if type(limit) is not int or not 1 <= limit <= _MAX_SCAN_LIMIT:
+            raise ValidationError("limit", f"expected an integer from 1 to {_MAX_SCAN_LIMIT}")
         with self._gate:
             entries = self._snapshot.scan(kind, after, limit)
         return list(without_corrupt(entries, on_corrupt))
@@ -200,9 +201,9 @@ class Store:
         if self._gate.closed:
             return
         self._plugins.store_closing(store=self)
-        self.abandon()
+        self._abandon()
 
-    def abandon(self) -> None:
+    def _abandon(self) -> None:
         """Close the store without telling plugins."""
         if self._gate.close():
             self._driver.close()
@@ -247,9 +248,12 @@ class Store:
             self._plugins.before_migrate(store=self, plan=pending)
             with self._gate:
                 applied = apply_pending(self._driver.migration_log, pending)
-        self._pending = ()
+            self.migration_status()  # another program may have gone further meanwhile
+        was_deferred, self._pending = bool(self._pending), ()
         if applied:
             self._plugins.after_migrate(store=self, applied=applied)
+        if was_deferred:
+            self._plugins.store_opened(store=self)
         return applied
 
     def backup(self, destination: str | Path) -> None:
@@ -262,9 +266,18 @@ class Store:
                 raise UnsupportedCapabilityError(Power.ONLINE_BACKUP, self._backend.name)
             self._driver.backup(Path(destination))
 
-    def defer(self, pending: Sequence[Migration]) -> None:
+    def _defer(self, pending: Sequence[Migration]) -> None:
         """Keep the store from use until :meth:`migrate` was called: what ``open_store(…, migrate="later")`` does."""
         self._pending = tuple(pending)
+
+    def held(self, *, write: bool) -> AbstractContextManager[None]:
+        """Keep the store from being closed for as long as the context lasts: for a backend's own package.
+
+        :raises ReadOnlyStoreError: it is to be written and was opened read-only.
+        :raises MigrationRequiredError: it was opened with ``migrate="later"`` and not migrated yet.
+        :raises StoreClosedError: it is closed.
+        """
+        return self._writing() if write else self._reading()
 
     @property
     def needs_migration(self) -> bool:

@@ -100,7 +100,12 @@ def check_text(value: object, where: str) -> str:
     if not is_storable(value):
         what = "U+0000" if "\x00" in value else "a lone surrogate"
         raise ValidationError(where, f"must not hold {what}, which no backend can store; remove it")
-    return value
+    return _plain_text(value)
+
+
+def _plain_text(value: str) -> str:
+    """What a subclass of ``str``, such as an enumeration's member, stands for."""
+    return value if type(value) is str else str.__str__(value)
 
 
 def _required_text(value: object, where: str) -> str:
@@ -117,7 +122,7 @@ def _optional_text(value: object, where: str) -> str | None:
 def check_identifier(value: object, where: str) -> str:
     """An identifier, such as a room id."""
     if isinstance(value, str) and is_identifier(value):
-        return value
+        return _plain_text(value)
     raise ValidationError(where, f"expected an identifier ({IDENTIFIER}), not {_shown(value)}")
 
 
@@ -139,7 +144,7 @@ def _choice(value: object, choices: tuple[str, ...], where: str, default: str | 
     if default is not None and (value is None or value == ""):
         return default
     if isinstance(value, str) and value in choices:
-        return value
+        return _plain_text(value)
     raise ValidationError(where, f"expected one of {', '.join(choices)}, not {_shown(value)}")
 
 
@@ -175,7 +180,7 @@ def _member_list(values: object, where: str) -> list[str]:
             raise ValidationError(where, f"holds more than {MAX_MEMBERS} ids; use several calls")
         if not isinstance(value, str):
             raise ValidationError(f"{where}[{index}]", f"expected a text, not {type(value).__name__}")
-        member = value.strip()
+        member = _plain_text(value).strip()
         if member:
             members.append(check_member_id(member, f"{where}[{index}]"))
     return members
@@ -248,8 +253,8 @@ def _prepare_json(value: Any, where: str, depth: int, budget: _Budget) -> Any:
             if not isinstance(key, str):
                 raise ValidationError(where, f"has a key of type {type(key).__name__}; JSON keys are texts")
             budget.spend(len(key) + 4)
-            check_text(key, f"{where} (a key)")
-            result[key] = _prepare_json(item, f"{where}.{key}" if key.isidentifier() else where, depth + 1, budget)
+            name = check_text(key, f"{where} (a key)")
+            result[name] = _prepare_json(item, f"{where}.{name}" if name.isidentifier() else where, depth + 1, budget)
         return result
     budget.spend(2 + len(value))
     return [_prepare_json(item, f"{where}[{i}]", depth + 1, budget) for i, item in enumerate(value)]
@@ -281,7 +286,8 @@ def _prepare_part(part: object, where: str, budget: _Budget) -> Part:
         data = _prepare_json(data, f"{where}.data", 1, budget)
     text = part.text
     if text is not None:
-        budget.spend(len(check_text(text, f"{where}.text")))
+        text = check_text(text, f"{where}.text")
+        budget.spend(len(text))
     prepared = Part(
         _choice(part.kind, PART_KINDS, f"{where}.kind"),
         text,
@@ -379,8 +385,8 @@ def prepare_message(message: Message) -> Message:
     if mentions:
         if not isinstance(mentions, tuple):
             raise ValidationError("message.mentions", f"expected a list of texts, not {type(mentions).__name__}")
-        for i, mention in enumerate(mentions):
-            budget.spend(len(check_text(mention, f"message.mentions[{i}]")) + 3)
+        mentions = tuple([check_text(mention, f"message.mentions[{i}]") for i, mention in enumerate(mentions)])
+        budget.spend(sum(map(len, mentions)) + 3 * len(mentions))
     prepared = Message(
         network_id,
         target,

@@ -99,7 +99,7 @@ class MemoryDriver(Driver):
 
     def load(self, records: Sequence[LoadRecord]) -> LoadResult:
         with self._locked() as tables:
-            changes, result = tables.plan_load(records, digits=9)
+            changes, result = tables.plan_load(records)
             tables.apply(changes)
         return result
 

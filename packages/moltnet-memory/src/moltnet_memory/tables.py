@@ -215,7 +215,7 @@ class Tables:
 
     # -- records -------------------------------------------------------------------------------------
 
-    def plan_load(self, records: Sequence[LoadRecord], digits: int) -> tuple[Changes, LoadResult]:
+    def plan_load(self, records: Sequence[LoadRecord]) -> tuple[Changes, LoadResult]:
         """See :meth:`moltnet_core.driver.Driver.load`."""
         changes: Changes = {}
         unchanged = 0
@@ -223,7 +223,7 @@ class Tables:
             record = item.record
             row = self._row(RoomRow, record.kind, record.id, changes)
             if row is not None:
-                if not same_record(row.record(), record, digits):
+                if not same_record(row.record(), record):
                     raise RecordConflictError(record.kind, record.id)
                 unchanged += 1
             elif item.new is not None:

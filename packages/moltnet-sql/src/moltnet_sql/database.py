@@ -17,6 +17,9 @@ __all__ = ["SqlDatabase"]
 _log = logging.getLogger("moltnet_sql")
 
 
+_OURS = "the transaction is committed when its block ends and rolled back when it raises; atomic() makes a savepoint"
+
+
 class _Transaction:
     """Marks a transaction of ours on peewee's stack, so that ``atomic()`` within it makes a savepoint."""
 
@@ -52,6 +55,18 @@ class SqlDatabase(peewee.Database):
         self._lock = threading.Lock()  # peewee's, which another thread may have held
         self._borrowed = threading.local()
         self.dispose()
+
+    def begin(self, *_: Any, **__: Any) -> None:
+        """Refused: see :meth:`commit`."""
+        raise RuntimeError(_OURS)
+
+    def commit(self) -> None:
+        """Refused: the block that lent the connection commits when it ends; ``atomic()`` makes savepoints in it."""
+        raise RuntimeError(_OURS)
+
+    def rollback(self) -> None:
+        """Refused: raise an error to roll back."""
+        raise RuntimeError(_OURS)
 
     def _connect(self) -> Any:
         return self._borrowed.connection

@@ -43,6 +43,10 @@ class Dialect(ABC):
     def time_key(self, column: str) -> str:
         """SQL of a time's sort key: equal for equal instants, ascending with time."""
 
+    def unindexed(self, column: str) -> str:
+        """SQL of a column that keeps the engine from choosing an index by it, where it would choose wrongly."""
+        return column
+
     # -- times ---------------------------------------------------------------------------------------
 
     @abstractmethod

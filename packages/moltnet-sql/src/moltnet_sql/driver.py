@@ -37,11 +37,9 @@ class SqlDriver(Driver):
     :param database: peewee's, for models, migrations and plugins.
     :param pool: the backend's connections.
     :param dialect: the engine's spelling.
-    :ivar time_digits: fractional digits of a second that the engine keeps.
     """
 
     session_class: ClassVar[type[Session]] = Session
-    time_digits: ClassVar[int] = 9
 
     def __init__(self, database: SqlDatabase, pool: Pool, dialect: Dialect) -> None:
         self._database = database
@@ -211,7 +209,7 @@ class SqlDriver(Driver):
 
     def load(self, records: Sequence[LoadRecord]) -> LoadResult:
         with self._writing() as connection:
-            return self._writer(connection).load(records, self.time_digits)
+            return self._writer(connection).load(records)
 
     # -- life ----------------------------------------------------------------------------------------
 

@@ -8,7 +8,15 @@ from typing import Any
 
 import peewee
 
-from moltnet_core.errors import CorruptStoreError, MigrationFailedError, MoltnetError, StoreBusyError
+from moltnet_core.errors import (
+    CorruptStoreError,
+    MigrationFailedError,
+    MoltnetError,
+    ReadOnlyStoreError,
+    StorageFullError,
+    StoreBusyError,
+    StoreClosedError,
+)
 from moltnet_core.migrations import SERVER_SERIES, AppliedMigration, Migration
 from moltnet_core.timestamps import format_time, now
 from moltnet_sql.dialect import Dialect
@@ -220,9 +228,11 @@ class SqlMigrationLog:
                 migration.up(MigrationHandle(self._database))
                 self._record(migration)
             return True
-        except StoreBusyError:
-            raise
+        except (ReadOnlyStoreError, StorageFullError, StoreBusyError, StoreClosedError):
+            raise  # not the migration's fault
         except MoltnetError as error:
+            if error.committed is None:
+                raise  # it may have been applied: the next look at the log will tell
             raise _failed(migration, str(error)) from error
         except Exception as error:
             raise _failed(migration, f"it raised {type(error).__name__}") from error

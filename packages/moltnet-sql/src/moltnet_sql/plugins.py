@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import peewee
 
-from moltnet_core.errors import ReadOnlyStoreError, UnsupportedCapabilityError
+from moltnet_core.errors import UnsupportedCapabilityError
 from moltnet_core.store import Store
 from moltnet_sql.driver import SqlDriver
 
@@ -23,11 +23,10 @@ def transaction(store: Store) -> Iterator[peewee.Database]:
 
     :raises UnsupportedCapabilityError: the store is not kept in an SQL database.
     :raises ReadOnlyStoreError: the store was opened read-only.
+    :raises MigrationRequiredError: the store was opened with ``migrate="later"`` and not migrated yet.
     """
     driver = store.driver
     if not isinstance(driver, SqlDriver):
         raise UnsupportedCapabilityError("SQL transactions", store.backend.name)
-    if store.read_only:
-        raise ReadOnlyStoreError
-    with driver.transaction(write=True) as database:
+    with store.held(write=True), driver.transaction(write=True) as database:
         yield database

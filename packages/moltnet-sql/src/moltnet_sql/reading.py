@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final
 
 import peewee
@@ -34,6 +34,8 @@ from moltnet_sql.statements import PageQueries, Statements
 
 __all__ = ["BY_TIME", "Reader", "Tools"]
 
+_KEYS_AT_ONCE: Final = 500
+
 BY_TIME: Final = (RoomMessages, ThreadMessages, DMMessages, Artifacts)
 """Listings ordered by time, whose cursors are items of theirs; the others are ordered by id."""
 
@@ -57,6 +59,12 @@ class Tools:
     def by_code_point(self, column: str) -> peewee.SQL:
         """A text column that orders and compares by code point."""
         return peewee.SQL(self.rows.dialect.by_code_point(column))
+
+
+def _chunks(keys: Sequence[str]) -> Iterator[Sequence[str]]:
+    """As many keys at once as every engine takes for parameters."""
+    for start in range(0, len(keys), _KEYS_AT_ONCE):
+        yield keys[start : start + _KEYS_AT_ONCE]
 
 
 def _page(query: Any, key: peewee.SQL, before: str | None, after: str | Start | None, limit: int) -> tuple[Any, bool]:
@@ -88,7 +96,7 @@ class Reader:
             case RoomMessages() | ThreadMessages() | DMMessages() | Artifacts():
                 return self._read_by_time(listing, before, after, limit)
             case Rooms():
-                query = models.Room.select(*self._tools.columns(models.Room)).where(models.Room.deleted_at.is_null())
+                query = models.Room.select(*self._tools.columns(models.Room)).where(self._is_live("deleted_at"))
                 return self._rooms(self._by_id(query, "id", before, after, limit))
             case Threads(room_id):
                 query = models.Thread.select(*self._tools.columns(models.Thread)).where(
@@ -104,8 +112,9 @@ class Reader:
                 rows = self._by_id(query, "agent_id", before, after, limit)
                 return [self._rows.decoded("agents", self._rows.agent, row) for row in rows]
             case Members():
-                member = models.RoomMember
-                query = member.select(member.member_id).distinct().where(member.room_id.in_(self._live_rooms()))
+                member, room = models.RoomMember, models.Room
+                live = room.select(peewee.SQL("1")).where(room.id == member.room_id, self._is_live("deleted_at"))
+                query = member.select(member.member_id).distinct().where(peewee.fn.EXISTS(live))
                 return self._members([row[0] for row in self._by_id(query, "member_id", before, after, limit)])
 
     def has_cursor(self, listing: Listing, before: str | None, after: str | Start | None) -> bool:
@@ -161,6 +170,10 @@ class Reader:
             rows.reverse()
         return rows
 
+    def _is_live(self, column: str) -> peewee.SQL:
+        """Of rooms that were not removed. Most were not: an index on the column would only cost the order."""
+        return peewee.SQL(f"{self._rows.dialect.unindexed(column)} IS NULL")
+
     def _live_rooms(self) -> Any:
         room = self._models.Room
         return room.select(room.id).where(room.deleted_at.is_null())
@@ -176,10 +189,9 @@ class Reader:
     def _grouped(self, model: Any, owner: str, value: str, keys: Sequence[Any]) -> defaultdict[Any, list[Any]]:
         """The values of many owners, by owner."""
         groups: defaultdict[Any, list[Any]] = defaultdict(list)
-        keys = [key for key in keys if isinstance(key, str)]
-        if keys:
-            of_owner, of_value = getattr(model, owner), getattr(model, value)
-            for key, item in self._session.fetch_query(model.select(of_owner, of_value).where(of_owner.in_(keys))):
+        of_owner, of_value = getattr(model, owner), getattr(model, value)
+        for some in _chunks([key for key in keys if isinstance(key, str)]):
+            for key, item in self._session.fetch_query(model.select(of_owner, of_value).where(of_owner.in_(some))):
                 groups[key].append(item)
         return groups
 
@@ -253,11 +265,12 @@ class Reader:
 
     def records(self, kind: RecordKind, ids: Iterable[str]) -> dict[str, Any]:
         """The stored records of some ids, by id; a ``CorruptRecordError`` where one cannot be decoded."""
-        keys = list(ids)
-        if not keys:
-            return {}
         model, key = self._record_table(kind)
-        return {row[0]: record for row, record in self._decode_records(kind, self._by_key(model, key.in_(keys)))}
+        found = {}
+        for some in _chunks(list(ids)):
+            for row, record in self._decode_records(kind, self._by_key(model, key.in_(some))):
+                found[row[0]] = record
+        return found
 
     def records_after(self, kind: RecordKind, after: str | None, limit: int) -> list[Any]:
         """The next records of a kind that is ordered by id."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from itertools import islice
 from typing import Any
 
@@ -38,6 +39,7 @@ class SqlSnapshot:
         self._statements = statements
         self._dialect = dialect
         self._process = os.getpid()
+        self._lock = threading.Lock()
         self._stream: Any = None
         self._position: str | None = None
 
@@ -45,10 +47,14 @@ class SqlSnapshot:
         """See :class:`moltnet_core.driver.DriverSnapshot`."""
         if os.getpid() != self._process:
             raise StoreClosedError("a snapshot belongs to the process that made it; make another one here")
-        with translated(self._dialect):
+        with self._lock, translated(self._dialect):
             if kind is not RecordKind.MESSAGE:
                 return self._reader.records_after(kind, after, limit)
-            return self._scan_messages(after, limit)
+            try:
+                return self._scan_messages(after, limit)
+            except BaseException:
+                self.close()  # the stream has moved on: whoever tries again begins a new one
+                raise
 
     def _scan_messages(self, after: str | None, limit: int) -> list[Record | CorruptRecordError]:
         if self._stream is None or after != self._position:

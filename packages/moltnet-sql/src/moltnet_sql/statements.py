@@ -58,7 +58,8 @@ class Statements:
     :param artifacts: by the kind of conversation, or ``all``.
     :param insert_message: parameters by column.
     :param insert_artifact: parameters by column.
-    :param count_thread: creates a thread, or counts ``message_count`` more in it. Parameters by column.
+    :param count_thread: creates a thread, or counts ``message_count`` more in it. Changes no row when the thread
+        belongs to another room. Parameters by column.
     :param count_dm: creates a DM conversation, or counts ``message_count`` more and takes over network and full id.
     :param scan_messages: ids of all messages in order; ``scan_messages_after`` those after ``cursor``.
     """
@@ -121,9 +122,8 @@ def _page_queries(dialect: Dialect, table: str, scope: str, tie: Sequence[str]) 
 
 def selected(dialect: Dialect, table: str) -> str:
     """The columns of a table in the order of :data:`moltnet_sql.schema.TABLES`, times as the dialect fetches them."""
-    return ", ".join(
-        f"{dialect.select_time(column)} AS {column}" if column.endswith("_at") else column for column in TABLES[table]
-    )
+    # No alias: an output name would hide the column from ORDER BY on engines where output names come first.
+    return ", ".join(dialect.select_time(column) if column.endswith("_at") else column for column in TABLES[table])
 
 
 def make_statements(dialect: Dialect) -> Statements:
@@ -141,13 +141,14 @@ def make_statements(dialect: Dialect) -> Statements:
         old, new = f"{table}.last_message_at", "excluded.last_message_at"
         return f"CASE WHEN {dialect.time_key(new)} > {dialect.time_key(old)} THEN {new} ELSE {old} END"
 
-    def count(table: str, key: str, also: Sequence[str] = ()) -> str:
+    def count(table: str, key: str, also: Sequence[str] = (), same: str = "") -> str:
         taken = "".join(f", {column} = excluded.{column}" for column in also)
+        condition = f" WHERE {table}.{same} = excluded.{same}" if same else ""
         return f"""
             {insert(table)}
             ON CONFLICT ({key}) DO UPDATE SET
                 message_count = {table}.message_count + excluded.message_count,
-                last_message_at = {later(table)}{taken}"""
+                last_message_at = {later(table)}{taken}{condition}"""
 
     key, by_id = dialect.time_key("created_at"), dialect.by_code_point("id")
     at_cursor = f"(SELECT {key} FROM messages WHERE id = {named('cursor')})"
@@ -162,7 +163,7 @@ def make_statements(dialect: Dialect) -> Statements:
         live_room=f"SELECT 1 FROM rooms WHERE id = {named('id')} AND deleted_at IS NULL{dialect.keep_row}",
         thread_room=f"SELECT room_id FROM threads WHERE id = {named('id')}",
         dm_exists=f"SELECT 1 FROM dm_conversations WHERE dm_id = {named('id')}",
-        count_thread=count("threads", "id"),
+        count_thread=count("threads", "id", same="room_id"),
         count_dm=count("dm_conversations", "dm_id", also=("network_id", "fqid")),
         join_dm=f"{insert('dm_participants')} ON CONFLICT (dm_id, participant_id) DO NOTHING",
         scan_messages=f"SELECT id FROM messages ORDER BY {key}, {by_id}",

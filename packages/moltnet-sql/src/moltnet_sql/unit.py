@@ -82,22 +82,21 @@ class Unit:
             if isinstance(error, MoltnetError):
                 return
             raise StoreClosedError("what was going on ends where the process forks; call again here") from None
-        committing = False
         try:
             if self._begin is not None and error is None:
-                committing = True
                 self._connection.cursor().execute("COMMIT")
         except BaseException as failure:
-            error = failure
             self._roll_back()
-            raise_translated(self._dialect, error, committing=committing)
+            raise_translated(self._dialect, failure, committing=self._held is not None)
             raise
         else:
             if error is not None:
                 self._roll_back()
         finally:
-            self._pool.give(self._connection)
-            self._release()
+            try:
+                self._pool.give(self._connection)
+            finally:
+                self._release()
         if error is not None:
             raise_translated(self._dialect, error)
 

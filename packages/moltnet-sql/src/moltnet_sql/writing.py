@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from itertools import groupby
 from typing import Any
@@ -122,11 +122,14 @@ class Writer:
         tallies: dict[tuple[RecordKind, str], _Tally],
     ) -> None:
         session, statements = self._session, self._statements
-        for tally in tallies.values():
+        # Always in one order, so that two batches never wait for each other's rows.
+        for _, tally in sorted(tallies.items()):
             conversation = tally.conversation
             if isinstance(conversation, Thread):
                 row = self._rows.thread_row(conversation, tally.count, tally.last)
-                session.execute(statements.count_thread, row)
+                if session.execute(statements.count_thread, row) != 1:
+                    rows = session.fetch(statements.thread_room, {"id": conversation.id})
+                    raise ThreadRoomMismatchError(conversation.id, conversation.room_id, rows[0][0])
             else:
                 row = self._rows.dm_row(conversation, tally.count, tally.last)
                 session.execute(statements.count_dm, row)
@@ -270,7 +273,7 @@ class Writer:
 
     # -- records -------------------------------------------------------------------------------------
 
-    def load(self, records: Sequence[LoadRecord], digits: int) -> LoadResult:
+    def load(self, records: Sequence[LoadRecord]) -> LoadResult:
         """See :meth:`moltnet_core.driver.Driver.load`."""
         unchanged = 0
         for kind, items in groupby(records, key=lambda item: item.record.kind):
@@ -281,15 +284,17 @@ class Writer:
             for item in group:
                 stored = known.get(item.record.id)
                 if stored is not None:
-                    if isinstance(stored, CorruptRecordError) or not same_record(stored, item.record, digits):
+                    if isinstance(stored, CorruptRecordError) or not same_record(stored, item.record):
                         raise RecordConflictError(kind, item.record.id)
                     unchanged += 1
                     continue
                 known[item.record.id] = item.record
+                for place in _needed(item):
+                    if place not in conversations:
+                        raise _missing(item.record, *place)
                 if item.new is None:
                     self._load_one(item.record)
                 else:
-                    _require_conversation(item.record, item.new, conversations)
                     messages.append(item)
             self._load_messages(messages, conversations)
         return LoadResult(len(records) - unchanged, unchanged)
@@ -299,9 +304,9 @@ class Writer:
         if isinstance(value, Room):
             self.create_room(value, times["created_at"], times.get("removed_at"))
         elif isinstance(value, AgentRegistration):
-            self._insert_agent(value, times["created_at"], times["updated_at"])
+            if not self._insert_agent(value, times["created_at"], times["updated_at"]):
+                raise RecordConflictError(record.kind, record.id)
         elif isinstance(value, Thread):
-            self._require(record, RecordKind.ROOM, {value.room_id})
             row = self._rows.thread_row(value, 0, NO_TIME_TEXT)
             self._session.execute(self._statements.count_thread, row)
         elif isinstance(value, DirectConversation):
@@ -315,7 +320,7 @@ class Writer:
             if item.new is None:
                 continue
             moment = item.record.times["created_at"]
-            for place in _named(item.new):
+            for place in _needed(item):
                 conversation = conversations[place]
                 if not isinstance(conversation, Room):
                     self._tally(tallies, conversation, moment)
@@ -326,10 +331,10 @@ class Writer:
             self._insert(messages, artifacts, tallies)
 
     def _conversations_of(self, items: Sequence[LoadRecord]) -> _Conversations:
-        """The stored rooms, threads and DMs that messages name."""
+        """The stored rooms, threads and DMs that records name."""
         wanted: dict[RecordKind, set[str]] = {}
         for item in items:
-            for kind, key in _named(item.new) if item.new is not None else ():
+            for kind, key in _needed(item):
                 wanted.setdefault(kind, set()).add(key)
         found: _Conversations = {}
         for kind, keys in wanted.items():
@@ -339,30 +344,22 @@ class Writer:
                 found[kind, key] = record.value
         return found
 
-    def _require(self, record: Record, kind: RecordKind, keys: Iterable[str]) -> None:
-        wanted = set(keys)
-        missing = wanted - set(self._reader.records(kind, wanted))
-        if missing:
-            raise _missing(record, kind, min(missing))
-
 
 def _message_of(record: Record | CorruptRecordError) -> Message | None:
     return record.value if isinstance(record, Record) and isinstance(record.value, Message) else None
 
 
-def _named(new: NewMessage) -> list[tuple[RecordKind, str]]:
-    """What a loaded message needs to be stored already."""
-    target = new.message.target
+def _needed(item: LoadRecord) -> list[tuple[RecordKind, str]]:
+    """What has to be stored before a record is loaded."""
+    if isinstance(item.record.value, Thread):
+        return [(RecordKind.ROOM, item.record.value.room_id)]
+    if item.new is None:
+        return []
+    target = item.new.message.target
     if target.kind == "dm":
         return [(RecordKind.DM, target.dm_id or "")]
-    named = [(RecordKind.ROOM, target.room_id or "")]
-    return [*named, (RecordKind.THREAD, target.thread_id or "")] if target.kind == "thread" else named
-
-
-def _require_conversation(record: Record, new: NewMessage, conversations: _Conversations) -> None:
-    for kind, key in _named(new):
-        if (kind, key) not in conversations:
-            raise _missing(record, kind, key)
+    room = (RecordKind.ROOM, target.room_id or "")
+    return [room, (RecordKind.THREAD, target.thread_id or "")] if target.kind == "thread" else [room]
 
 
 def _missing(record: Record, kind: RecordKind, key: str) -> ValidationError:

@@ -9,6 +9,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -70,6 +71,12 @@ def _text_or_bytes(value: bytes) -> str | bytes:
         return value.decode()
     except UnicodeDecodeError:
         return value
+
+
+def _schema_version(connection: Any) -> int:
+    """SQLite's counter of changes to the file's schema."""
+    found: int = connection.execute("PRAGMA main.schema_version").fetchone()[0]
+    return found
 
 
 class SQLiteDatabase(SqlDatabase, peewee.SqliteDatabase):
@@ -135,6 +142,7 @@ class SQLitePool:
         self._opened: set[Any] = set()
         # What is in use, with the thread that took it: connections, and for each that is being opened a placeholder.
         self._leases: dict[Any, int] = {}
+        self._seen_schemas: dict[Any, int] = {}
         self._lock = threading.Condition(threading.Lock())
         self._forking = False
         self._is_wal = False
@@ -153,8 +161,12 @@ class SQLitePool:
                 raise StoreClosedError
             if self._file in _lost_files:
                 raise StoreClosedError(_LOST)
-            if self._idle:
+            while self._idle:
                 connection = self._idle.pop()
+                if self._read_only and _schema_version(connection) != self._seen_schemas.get(connection):
+                    # Its views cover a version that the file has no longer.
+                    self._discard(connection)
+                    continue
                 self._leases[connection] = thread
                 return connection
             self._leases[placeholder] = thread
@@ -176,13 +188,18 @@ class SQLitePool:
             if connection not in self._opened:
                 return  # the parent's, see forked()
             # One that is still in a transaction could not be rolled back, and is of no more use.
+            del self._leases[connection]
             if self._closed or len(self._idle) >= _IDLE_CONNECTIONS or connection.in_transaction:
-                self._opened.discard(connection)
-                connection.close()
+                self._discard(connection)
             else:
                 self._idle.append(connection)
-            del self._leases[connection]
             self._lock.notify_all()
+
+    def _discard(self, connection: Any) -> None:
+        self._opened.discard(connection)
+        self._seen_schemas.pop(connection, None)
+        with suppress(sqlite3.Error):  # what it was used for has been said already
+            connection.close()
 
     def close(self) -> None:
         """Close every connection that is not in use; those that are follow when they are given back."""
@@ -192,9 +209,8 @@ class SQLitePool:
 
     def _close_idle(self) -> None:
         idle, self._idle = self._idle, []
-        self._opened.difference_update(idle)
         for connection in idle:
-            connection.close()
+            self._discard(connection)
 
     # -- fork ----------------------------------------------------------------------------------------
 
@@ -249,6 +265,7 @@ class SQLitePool:
             connection.execute("PRAGMA wal_autocheckpoint = 0")
         if self._read_only:
             connection.execute("PRAGMA temp_store = MEMORY")
+            self._seen_schemas[connection] = _schema_version(connection)
             cover_old_tables(connection)
             connection.execute("PRAGMA query_only = ON")
         found = connection.execute("PRAGMA synchronous").fetchone()[0]

@@ -23,6 +23,7 @@ from moltnet_sqlite.engine import sqlite3
 
 __all__ = ["SQLiteDialect"]
 
+_FULL: Final = "no space is left for the database; earlier data is intact; make room and try again"
 _UNIQUE: Final = ("SQLITE_CONSTRAINT_PRIMARYKEY", "SQLITE_CONSTRAINT_UNIQUE")
 
 
@@ -49,6 +50,9 @@ class SQLiteDialect(Dialect):
         # One text per instant, ascending with time, however many digits the row has and whether its zeros were
         # trimmed. (Without the zeros "…05.12" and "…05.120000000" would be two.)
         return f"rtrim({column}, 'Z0.')"
+
+    def unindexed(self, column: str) -> str:
+        return f"+{column}"
 
     def select_time(self, column: str) -> str:
         return column
@@ -81,9 +85,9 @@ class SQLiteDialect(Dialect):
         if not isinstance(error, sqlite3.Error):
             return None
         name = getattr(error, "sqlite_errorname", None) or type(error).__name__
-        if name.startswith("SQLITE_IOERR") and self._is_full():
-            name = "SQLITE_FULL"
         translation = _translation(name, str(error), committing=committing)
+        if isinstance(translation, StorageIOError) and name.startswith("SQLITE_IOERR") and self._is_full():
+            translation = StorageFullError(_FULL, committed=translation.committed)
         translation.__cause__ = DriverError(type(error).__name__, name)
         return translation
 
@@ -98,9 +102,7 @@ def _translation(name: str, text: str, *, committing: bool) -> MoltnetError:
                 "or open with a longer ?busy_timeout=SECONDS"
             )
         case "SQLITE_FULL":
-            return StorageFullError(
-                "no space is left for the database; earlier data is intact; make room and try again"
-            )
+            return StorageFullError(_FULL)
         case "SQLITE_READONLY":
             return ReadOnlyStoreError("the database file cannot be written; open it with mode=ro to read it")
         case "SQLITE_IOERR":

@@ -24,11 +24,11 @@ class SQLiteDriver(SqlDriver):
     """
 
     session_class = SQLiteSession
-    time_digits = 9
 
     def __init__(self, settings: SQLiteSettings, *, read_only: bool = False) -> None:
         check_engine()
         self._path: Path = settings.path
+        self._synchronous = settings.synchronous
         prepare_file(self._path, read_only=read_only)
         self._connections = SQLitePool(
             self._path,
@@ -51,6 +51,7 @@ class SQLiteDriver(SqlDriver):
         described = {
             "engine": f"SQLite {sqlite3.sqlite_version} ({module_name()})",
             "file": str(self._path),
+            "synchronous": self._synchronous,
             "size": f"{self._path.stat().st_size} bytes",
         }
         wal = sidecar(self._path, "-wal")

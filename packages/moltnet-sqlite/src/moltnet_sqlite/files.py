@@ -114,10 +114,13 @@ def is_full(path: Path) -> bool:
     if sys.platform == "win32":
         return False
     limit = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
-    sizes = [each.stat().st_size for each in (path, sidecar(path, "-wal")) if each.exists()]
-    if limit != resource.RLIM_INFINITY and any(size + _NEXT_WRITE > limit for size in sizes):
-        return True
-    return os.statvfs(path.parent).f_bavail == 0
+    try:
+        sizes = [each.stat().st_size for each in (path, sidecar(path, "-wal")) if each.exists()]
+        if limit != resource.RLIM_INFINITY and any(size + _NEXT_WRITE > limit for size in sizes):
+            return True
+        return os.statvfs(path.parent).f_bavail == 0
+    except OSError:
+        return False  # it is not there any more, which is another error
 
 
 def needs_immutable(path: Path) -> bool:

@@ -37,6 +37,7 @@ def _order_indexes() -> tuple[str, ...]:
         *artifacts,
         f"CREATE INDEX moltnet_ext_artifacts_all ON artifacts ({order})",
         "CREATE INDEX moltnet_ext_room_members_member ON room_members (member_id, room_id)",
+        "CREATE INDEX moltnet_ext_agents_credential ON agents (credential_key, agent_id)",
     )
 
 
@@ -47,6 +48,6 @@ MIGRATIONS: Final = (
         1,
         "order_indexes",
         _order_indexes(),
-        passes_over=("messages", "artifacts", "members"),
+        passes_over=("messages", "artifacts", "members", "agents"),
     ),
 )

@@ -213,6 +213,9 @@ class Plugins:
             self._manager.check_pending()
         except (pluggy.PluginValidationError, ValueError) as error:
             raise self._failure(plugin, str(error)) from error
+        for caller in self._manager.get_hookcallers(plugin) or ():
+            if any(each.hookwrapper or each.wrapper for each in caller.get_hookimpls() if each.plugin is plugin):
+                raise self._failure(plugin, f"its {caller.name} is a wrapper, and these hooks are not wrapped")
 
     def _failure(self, plugin: object, problem: str) -> BackendLoadError:
         """The error that names a plugin, and the switch if there is one."""
