@@ -50,7 +50,7 @@ def test_looking_leaves_an_old_store_as_it_is(invoke: Invoke, objects: Objects, 
         "moltnet:8",
         "sqlite:1",
     ]
-    assert plan[-1]["rows"] == {"messages": 1, "artifacts": 0, "members": 0}
+    assert plan[-1]["rows"] == {"messages": 1, "artifacts": 0, "members": 0, "agents": 0}
     assert plan[-1]["seconds"] is not None
     assert "1 messages" in invoke("migrate", "plan").stdout
     assert objects("migrate", "up", "--dry-run") == plan

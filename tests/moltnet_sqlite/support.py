@@ -5,12 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
+from itertools import count
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -136,6 +139,14 @@ _OLD_ROWS = (
         VALUES ('was', 'net', 'room', 'old', '{{"kind":"room","room_id":"old"}}', '{{"type":"agent","id":"alice"}}',
         '[{{"kind":"text","text":"written long ago"}}]', 'null', '{_TIME}')""",
 )
+
+
+def schema(path: Path) -> list[tuple[str, ...]]:
+    """Everything in ``sqlite_master``, white space aside."""
+    rows = query(
+        path, "SELECT type, name, tbl_name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_%' ORDER BY 1, 2"
+    )
+    return [(kind, name, table, re.sub(r"\s+", "", sql or "").lower()) for kind, name, table, sql in rows]
 
 
 # -- files -------------------------------------------------------------------------------------------
@@ -342,3 +353,45 @@ def outcome(call: Callable[[], object]) -> dict[str, Any]:
             "foreign": foreign_in_chain(error),
         }
     return {"error": None}
+
+
+# -- killing itself -----------------------------------------------------------------------------------
+
+
+def be_killed_at(limit: int) -> None:
+    """From here on the process kills itself at the beginning of its so-manieth statement."""
+    connect, executed = sqlite3.connect, []
+
+    def trace(sql: str) -> None:
+        executed.append(sql)
+        if len(executed) >= limit:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def connecting(*args: Any, **options: Any) -> Any:
+        connection = connect(*args, **options)
+        connection.set_trace_callback(trace)
+        return connection
+
+    sqlite3.connect = connecting
+
+
+def be_killed_at_each_statement(path: str) -> None:
+    """Fork processes that migrate the database, each of which kills itself one statement later than the one before.
+
+    Between them the test looks at what is there, and makes it anew.
+    """
+    for limit in count(1):
+        pid = os.fork()
+        if not pid:
+            be_killed_at(limit)
+            status = 1
+            try:
+                open_store(url_of(Path(path), synchronous="normal")).close()
+                status = 0
+            finally:
+                os._exit(status)
+        status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        tell(status)
+        if status != -signal.SIGKILL:
+            return
+        listen()

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import re
 import signal
 from collections.abc import Callable, Sequence
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +13,7 @@ from tests.moltnet_sqlite.support import (
     a_message,
     a_room,
     all_messages,
+    be_killed_at_each_statement,
     dump,
     foreign_in_chain,
     integrity,
@@ -23,6 +21,7 @@ from tests.moltnet_sqlite.support import (
     make_store,
     make_version,
     query,
+    schema,
     tell,
     tree,
     url_of,
@@ -40,7 +39,6 @@ from moltnet_core import (
 )
 from moltnet_core.migrations import Migration
 from moltnet_sql import server_migrations, transaction
-from moltnet_sqlite.engine import sqlite3
 
 Start = Callable[..., Child]
 VERSIONS = range(9)
@@ -54,14 +52,6 @@ NAMES = [
     "soft_removed_rooms",
     "room_access_policy",
 ]
-
-
-def schema(path: Path) -> list[tuple[str, ...]]:
-    """Everything in ``sqlite_master``, white space aside."""
-    rows = query(
-        path, "SELECT type, name, tbl_name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_%' ORDER BY 1, 2"
-    )
-    return [(kind, name, table, re.sub(r"\s+", "", sql or "").lower()) for kind, name, table, sql in rows]
 
 
 def columns(path: Path) -> dict[str, list[tuple[Any, ...]]]:
@@ -424,45 +414,6 @@ def test_a_plugins_writes_are_part_of_its_transaction(path: Path) -> None:
 
 
 # -- killed --------------------------------------------------------------------------------------------------
-
-
-def be_killed_at(limit: int) -> None:
-    """From here on the process kills itself at the beginning of its so-manieth statement."""
-    connect, executed = sqlite3.connect, []
-
-    def trace(sql: str) -> None:
-        executed.append(sql)
-        if len(executed) >= limit:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    def connecting(*args: Any, **options: Any) -> Any:
-        connection = connect(*args, **options)
-        connection.set_trace_callback(trace)
-        return connection
-
-    sqlite3.connect = connecting
-
-
-def be_killed_at_each_statement(path: str) -> None:
-    """Fork processes that migrate the database, each of which kills itself one statement later than the one before.
-
-    Between them the test looks at what is there, and makes it anew.
-    """
-    for limit in count(1):
-        pid = os.fork()
-        if not pid:
-            be_killed_at(limit)
-            status = 1
-            try:
-                open_store(url_of(Path(path), synchronous="normal")).close()
-                status = 0
-            finally:
-                os._exit(status)
-        status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-        tell(status)
-        if status != -signal.SIGKILL:
-            return
-        listen()
 
 
 @pytest.mark.parametrize("version", [0, 6])

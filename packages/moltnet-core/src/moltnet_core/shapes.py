@@ -23,7 +23,8 @@ def check_shape(value: Any, where: str) -> None:
 
     :raises ValidationError: names the first field whose value has the wrong type.
     """
-    for name, expected, is_right in _fields(type(value)):
+    cls: Any = type(value)
+    for name, expected, is_right in _fields(cls):
         held = getattr(value, name)
         if not is_right(held):
             raise ValidationError(f"{where}: {name}", f"expected {expected}, not {type(held).__name__}")
