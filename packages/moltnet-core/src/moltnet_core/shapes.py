@@ -24,6 +24,8 @@ def check_shape(value: Any, where: str) -> None:
     :raises ValidationError: names the first field whose value has the wrong type.
     """
     cls: Any = type(value)
+    if not attrs.has(cls):
+        raise ValidationError(where, f"expected an object of the domain types, not {cls.__name__}")
     for name, expected, is_right in _fields(cls):
         held = getattr(value, name)
         if not is_right(held):
