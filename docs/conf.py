@@ -16,6 +16,7 @@ html_title = f"{project} {release}"
 
 myst_enable_extensions = ["colon_fence", "deflist", "fieldlist"]
 myst_heading_anchors = 3
+smartquotes = False  # they would turn --options into dashes
 
 autodoc_default_options = {"members": True, "show-inheritance": True}
 autodoc_member_order = "bysource"

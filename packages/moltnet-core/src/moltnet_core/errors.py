@@ -149,8 +149,12 @@ class RoomExistsError(MoltnetError):
     removed: bool
 
     def __init__(self, room_id: str, *, removed: bool = False) -> None:
-        what = "was removed, and a removed room keeps its id" if removed else "exists"
-        super().__init__(f"the room {room_id!r} {what}; choose another id", room_id=room_id, removed=removed)
+        problem = (
+            "was removed, and a removed room keeps its id; choose another id"
+            if removed
+            else "exists; change it with reconcile_room, or choose another id"
+        )
+        super().__init__(f"the room {room_id!r} {problem}", room_id=room_id, removed=removed)
 
 
 class ThreadRoomMismatchError(MoltnetError, ValueError):
@@ -396,7 +400,7 @@ class BackendNotFoundError(MoltnetError, LookupError):
     def __init__(self, name: str, installed: Iterable[str], extra: str | None = None) -> None:
         known = ", ".join(sorted(installed)) or "none"
         advice = (
-            f'install it: pip install "moltnet-core[{extra}]"'
+            f'install it: pip install "moltnet-core[{extra}]", or from a checkout that has it, its folder'
             if extra is not None
             else "check the spelling, or install the distribution that provides it"
         )
@@ -415,7 +419,7 @@ class BackendLoadError(MoltnetError, ImportError):
 
     def __init__(self, name: str, distribution: str, version: str, problem: str) -> None:
         super().__init__(
-            f"{name!r} of {distribution} {version} cannot be loaded: {problem}",
+            f"{name!r} of {f'{distribution} {version}'.strip()} cannot be loaded: {problem}",
             distribution=distribution,
             version=version,
         )

@@ -70,6 +70,8 @@ def open_store(
     if migrate not in (True, False, "later"):
         raise ValidationError("migrate", 'expected True, False or "later"')
     environ = os.environ if environ is None else environ
+    if isinstance(plugins, str) or not isinstance(plugins, Iterable):
+        raise ValidationError("plugins", "expected a list of plugins")
     plugins = tuple(plugins)
     backend, module, settings, ro = _resolve(location, plugins, config_file, environ)
     read_only = read_only or ro
@@ -120,7 +122,10 @@ def _resolve(
         backend, module = load_backend(location.kind, plugins)
         return backend, module, settings_from_config(backend.settings, location), location.read_only
     if not isinstance(location, str):
-        raise ValidationError("location", f"expected a URL or a StorageConfig, not {type(location).__name__}")
+        raise ValidationError(
+            "location",
+            f'expected a URL such as "sqlite:///chat.db" or a StorageConfig, not {type(location).__name__}',
+        )
     url = parse_url(location)
     backend, module = load_backend(url.scheme, plugins)
     return backend, module, settings_from_url(backend.settings, url, backend.from_url), url.read_only

@@ -389,6 +389,8 @@ class Store:
         :returns: one result for each.
         :raises: as :meth:`append_message`; a ``DuplicateMessageError`` lists every duplicate of the batch.
         """
+        if not isinstance(batch, Iterable):
+            raise ValidationError("batch", f"expected a list of messages, not {type(batch).__name__}")
         news = [derive(prepare_message(message)) for message in batch]
         with self._writing():
             appended = self._driver.append(news, retry=retry) if news else ()

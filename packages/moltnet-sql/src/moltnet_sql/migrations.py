@@ -1,4 +1,4 @@
-"""The Go server's schema versions 1 to 8, and the log in which versions are recorded (schema, "Migrations")."""
+"""The Go server's schema versions 1 to 8, and the log in which versions are recorded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tables: names and columns as every Moltnet server has them (schema, "SQL tables")."""
+"""The tables: names and columns as every Moltnet server has them."""
 
 from __future__ import annotations
 

@@ -30,10 +30,12 @@ _UNIQUE: Final = ("SQLITE_CONSTRAINT_PRIMARYKEY", "SQLITE_CONSTRAINT_UNIQUE")
 class SQLiteDialect(Dialect):
     """Times are RFC 3339 texts, and texts compare by code point already.
 
+    :param place: the file, for errors.
     :param is_full: whether there is no room for the file to grow, which SQLite may take for a failing disk.
     """
 
-    def __init__(self, is_full: Callable[[], bool] = lambda: False) -> None:
+    def __init__(self, place: str = "the database", is_full: Callable[[], bool] = lambda: False) -> None:
+        self._place = place
         self._is_full = is_full
 
     named = ":{}"
@@ -85,40 +87,38 @@ class SQLiteDialect(Dialect):
         if not isinstance(error, sqlite3.Error):
             return None
         name = getattr(error, "sqlite_errorname", None) or type(error).__name__
-        translation = _translation(name, str(error), committing=committing)
+        translation = _translation(name, str(error), self._place, committing=committing)
         if isinstance(translation, StorageIOError) and name.startswith("SQLITE_IOERR") and self._is_full():
             translation = StorageFullError(_FULL, committed=translation.committed)
         translation.__cause__ = DriverError(type(error).__name__, name)
         return translation
 
 
-def _translation(name: str, text: str, *, committing: bool) -> MoltnetError:
+def _translation(name: str, text: str, place: str, *, committing: bool) -> MoltnetError:
     """The contract's error for a result code's name. The text is looked at where there is no code, and never shown."""
     primary = "_".join(name.split("_")[:2])
     match primary:
         case "SQLITE_BUSY" | "SQLITE_LOCKED":
             return StoreBusyError(
-                "another connection held the database's lock for longer than busy_timeout; try again, "
+                f"another connection held the lock of {place} for longer than busy_timeout; try again, "
                 "or open with a longer ?busy_timeout=SECONDS"
             )
         case "SQLITE_FULL":
             return StorageFullError(_FULL)
         case "SQLITE_READONLY":
-            return ReadOnlyStoreError("the database file cannot be written; open it with mode=ro to read it")
+            return ReadOnlyStoreError(f"{place} cannot be written; open it with mode=ro to read it")
         case "SQLITE_IOERR":
-            return StorageIOError(
-                "the disk or file system of the database failed", committed=None if committing else False
-            )
+            return StorageIOError(f"the disk or file system of {place} failed", committed=None if committing else False)
         case "SQLITE_CANTOPEN" | "SQLITE_PERM" | "SQLITE_AUTH":
-            return StoreUnavailableError("the database file, or a file beside it, cannot be opened")
-        case "SQLITE_NOTADB":
-            return CorruptStoreError("the file is not an SQLite database; it was left as it is")
-        case "SQLITE_CORRUPT":
-            return CorruptStoreError(
-                "the database file is damaged; restore a backup, or look at a copy of it with mode=ro"
+            return StoreUnavailableError(
+                f"{place}, or its -wal or -shm, cannot be opened; see that it is there and that this user may read it"
             )
+        case "SQLITE_NOTADB":
+            return CorruptStoreError(f"{place} is not an SQLite database; it was left as it is; check the path")
+        case "SQLITE_CORRUPT":
+            return CorruptStoreError(f"{place} is damaged; it was left as it is; restore a backup")
         case "SQLITE_CONSTRAINT":
-            return CorruptStoreError("a constraint of the database refused what was written; nothing was changed")
+            return CorruptStoreError(f"a constraint in {place} refused what was written; nothing was changed")
         case "SQLITE_NOMEM" | "SQLITE_TOOBIG":
             return StorageIOError("SQLite ran out of memory, or was given a value that is too large for it")
         case "SQLITE_INTERRUPT":

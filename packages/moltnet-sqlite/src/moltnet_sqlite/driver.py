@@ -8,6 +8,7 @@ from typing import Any
 from moltnet_core.errors import CorruptStoreError
 from moltnet_sql import SqlDriver, Unit
 from moltnet_sql.schema import FIRST_TABLES
+from moltnet_sqlite.backup import back_up
 from moltnet_sqlite.connections import SQLiteDatabase, SQLitePool, SQLiteSession
 from moltnet_sqlite.dialect import SQLiteDialect
 from moltnet_sqlite.engine import check_engine, module_name, sqlite3
@@ -37,11 +38,11 @@ class SQLiteDriver(SqlDriver):
             busy_timeout=settings.busy_timeout,
             synchronous=settings.synchronous,
         )
-        dialect = SQLiteDialect(lambda: is_full(self._path))
+        dialect = SQLiteDialect(str(self._path), lambda: is_full(self._path))
         super().__init__(SQLiteDatabase(str(self._path)), self._connections, dialect)
         try:
             with Unit(self._connections, dialect, None) as connection:
-                _check_content(connection)
+                _check_content(connection, self._path)
         except BaseException:
             self.close()
             raise
@@ -59,11 +60,15 @@ class SQLiteDriver(SqlDriver):
             described["write-ahead log"] = f"{wal.stat().st_size} bytes"
         return described
 
+    def backup(self, destination: Path) -> None:
+        with Unit(self._connections, self._dialect, None) as connection:
+            back_up(connection, destination)
+
     def close(self) -> None:
         self._connections.close()
 
 
-def _check_content(connection: Any) -> None:
+def _check_content(connection: Any, path: Path) -> None:
     """Refuse what is not SQLite at all, and the database of another program.
 
     :raises CorruptStoreError: it holds tables, and they are not a Moltnet server's.
@@ -81,6 +86,6 @@ def _check_content(connection: Any) -> None:
         if missing:
             what = f"has no column {missing[0]!r}" if table in found else "is missing"
             raise CorruptStoreError(
-                f"this is not a Moltnet database: its table {table!r} {what} (it has {', '.join(sorted(found)[:3])}, "
+                f"{path} is not a Moltnet database: its table {table!r} {what} (it has {', '.join(sorted(found)[:3])}, "
                 "…); it was left as it is; choose another file"
             )

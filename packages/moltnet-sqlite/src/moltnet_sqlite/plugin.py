@@ -28,7 +28,7 @@ BACKEND = Backend(
     open=_open,
     from_url=file_url,
     traits=(Trait.PERSISTENT, Trait.MULTI_PROCESS),
-    powers=(Power.READ_ONLY, Power.MIGRATIONS),
+    powers=(Power.READ_ONLY, Power.MIGRATIONS, Power.ONLINE_BACKUP),
     time_digits=9,
     migration_target="sql:sqlite",
 )

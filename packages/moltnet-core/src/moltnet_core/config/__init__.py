@@ -1,7 +1,7 @@
 """Configuration: settings classes, store URLs, the environment and the configuration file.
 
 A backend uses :func:`setting` and one of :func:`file_url`, :func:`dsn_url` and :func:`bare_url`; an application
-:class:`StorageConfig`. See the specification's page "Architecture", sections "Opening" and "Configuration".
+:class:`StorageConfig`.
 
 A name's module is imported when the name is first used, since most programs need few of them.
 """

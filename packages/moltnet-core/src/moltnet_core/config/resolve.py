@@ -64,7 +64,7 @@ def resolve_config(
     cwd: Path | None = None,
     config_file: str | os.PathLike[str] | None = None,
 ) -> ResolvedConfig:
-    """Read environment and configuration file as the specification's "Configuration" says. Creates nothing.
+    """Read environment and configuration file. Creates nothing.
 
     :param installed: the names of the installed backends, whose sections a file may hold.
     :param settings_class: the settings class of a backend; it raises what there is to raise when the chosen

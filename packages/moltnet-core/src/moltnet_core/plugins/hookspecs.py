@@ -52,7 +52,7 @@ def moltnet_migrations(backend: Backend) -> Sequence[Migration]:  # type: ignore
 
     A backend gives its own series; another plugin adds series for the ``backend.migration_target`` values that it
     knows (``"sql:sqlite"``, …), and ``()`` for others. What they create is named ``<series>_…`` and must be harmless
-    to the Go server (schema, "Migrations").
+    to the Go server.
     """
 
 

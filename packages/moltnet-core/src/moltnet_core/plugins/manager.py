@@ -151,7 +151,12 @@ def load_failure(name: str, plugin: object, problem: str) -> BackendLoadError:
     for item in installed_backends().get(name, ()):
         if item.module == getattr(plugin, "__name__", None):
             return item.failure(problem)
-    return BackendLoadError(getattr(plugin, "__name__", repr(plugin)), "the application", "", problem)
+    return BackendLoadError(_plugin_name(plugin), "the application", "", problem)
+
+
+def _plugin_name(plugin: object) -> str:
+    """What a plugin is called in messages: a module by its name, an object by its class's."""
+    return getattr(plugin, "__name__", None) or type(plugin).__qualname__
 
 
 def _registered(plugin: object) -> list[Backend]:
@@ -208,14 +213,23 @@ class Plugins:
     def _register(self, plugin: object, item: Installed | None = None) -> None:
         if item is not None:
             self._items[id(plugin)] = item
+        if isinstance(plugin, type):
+            raise self._failure(plugin, "it is a class; pass an instance of it")
         try:
-            self._manager.register(plugin, name=item.name if item else None)
+            self._manager.register(plugin, name=item.name if item else self._free_name(plugin))
             self._manager.check_pending()
         except (pluggy.PluginValidationError, ValueError) as error:
             raise self._failure(plugin, str(error)) from error
         for caller in self._manager.get_hookcallers(plugin) or ():
             if any(each.hookwrapper or each.wrapper for each in caller.get_hookimpls() if each.plugin is plugin):
                 raise self._failure(plugin, f"its {caller.name} is a wrapper, and these hooks are not wrapped")
+
+    def _free_name(self, plugin: object) -> str:
+        """A name for a plugin that has none: its class's, numbered where there are several."""
+        name, number = _plugin_name(plugin), 2
+        while self._manager.has_plugin(name):
+            name, number = f"{_plugin_name(plugin)} {number}", number + 1
+        return name
 
     def _failure(self, plugin: object, problem: str) -> BackendLoadError:
         """The error that names a plugin, and the switch if there is one."""
