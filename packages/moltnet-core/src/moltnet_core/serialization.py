@@ -91,6 +91,8 @@ def loads(text: str) -> Any:
     :raises ValueError: not JSON, ``NaN``, a fraction beyond a double's range, an integer of more than 4300 digits, or
         nested more than 300 levels deep. (Python's own limit would depend on who calls.)
     """
+    if type(text) is not str:
+        raise ValueError("not a text")
     if text.count("[") + text.count("{") > MAX_READ_DEPTH and _depth(text) > MAX_READ_DEPTH:
         raise ValueError(f"nested more than {MAX_READ_DEPTH} levels deep")
     return _decode(text)

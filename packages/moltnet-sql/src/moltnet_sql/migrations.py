@@ -16,6 +16,7 @@ from moltnet_core.errors import (
     StorageFullError,
     StoreBusyError,
     StoreClosedError,
+    StoreUnavailableError,
 )
 from moltnet_core.migrations import SERVER_SERIES, AppliedMigration, Migration
 from moltnet_core.timestamps import format_time, now
@@ -228,7 +229,13 @@ class SqlMigrationLog:
                 migration.up(MigrationHandle(self._database))
                 self._record(migration)
             return True
-        except (ReadOnlyStoreError, StorageFullError, StoreBusyError, StoreClosedError):
+        except (
+            ReadOnlyStoreError,
+            StorageFullError,
+            StoreBusyError,
+            StoreClosedError,
+            StoreUnavailableError,
+        ):
             raise  # not the migration's fault
         except MoltnetError as error:
             if error.committed is None:

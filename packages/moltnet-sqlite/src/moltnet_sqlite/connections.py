@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import logging
 import os
 import random
 import threading
@@ -19,14 +20,22 @@ import peewee
 from moltnet_core.errors import StoreBusyError, StoreClosedError
 from moltnet_sql import Session, SqlDatabase
 from moltnet_sqlite.engine import has_wal_reset_bug, sqlite3
+from moltnet_sqlite.files import sidecar
 from moltnet_sqlite.readonly import cover_old_tables
 
 __all__ = ["SQLiteDatabase", "SQLitePool", "SQLiteSession"]
 
 _IDLE_CONNECTIONS = 8
 _ROWS_AT_ONCE = 500
+_WRITES_BETWEEN_LOOKS = 16
+_LARGE_LOG = 16 * 1024 * 1024
+_HUGE_LOG = 256 * 1024 * 1024
+_LOG_PATIENCE_MS = 50
 _FORK_PATIENCE = 2.0  # seconds that a fork waits for other threads' calls
 _SYNCHRONOUS = {"full": 2, "normal": 1, "extra": 3}
+
+
+_log = logging.getLogger("moltnet_sqlite")
 
 
 class SQLiteSession(Session):
@@ -87,12 +96,14 @@ class _WriteTurn:
     """Held by the one thread of this process that writes: the others wait here, where nobody has to poll.
 
     :param timeout: seconds to wait for the turn.
-    :param prepare: called by whoever has it.
+    :param prepare: called by whoever has it, before the write.
+    :param tidy: called by whoever has it, after the write; raises nothing.
     """
 
-    def __init__(self, timeout: float, prepare: Callable[[], None]) -> None:
+    def __init__(self, timeout: float, prepare: Callable[[], None], tidy: Callable[[], None]) -> None:
         self._timeout = timeout
         self._prepare = prepare
+        self._tidy = tidy
         self._lock = threading.Lock()
 
     def __enter__(self) -> None:
@@ -108,7 +119,10 @@ class _WriteTurn:
             raise
 
     def __exit__(self, *_: object) -> None:
-        self._lock.release()
+        try:
+            self._tidy()
+        finally:
+            self._lock.release()
 
 
 class SQLitePool:
@@ -131,6 +145,7 @@ class SQLitePool:
         self._busy_timeout = busy_timeout
         self._synchronous = _SYNCHRONOUS[synchronous]
         self._closed = False
+        self._log_file = sidecar(path, "-wal")
         status = path.stat()
         self._file = (status.st_dev, status.st_ino)
         self._reset()
@@ -146,7 +161,10 @@ class SQLitePool:
         self._lock = threading.Condition(threading.Lock())
         self._forking = False
         self._is_wal = False
-        self.writing = _WriteTurn(self._busy_timeout, self._use_wal)
+        self._writes = 0
+        self._log_limit = _LARGE_LOG
+        self._log_told = _HUGE_LOG
+        self.writing = _WriteTurn(self._busy_timeout, self._use_wal, self._bound_log)
 
     def take(self) -> Any:
         """A connection that nobody else uses.
@@ -211,6 +229,42 @@ class SQLitePool:
         idle, self._idle = self._idle, []
         for connection in idle:
             self._discard(connection)
+
+    def _bound_log(self) -> None:
+        """Keep the write-ahead log from growing while readers overlap all the time.
+
+        SQLite begins its log anew only at a moment without readers. Where that does not come by itself, this waits for
+        it, but not long. A reader that stays for minutes keeps the log growing; that is told.
+        """
+        self._writes += 1
+        if self._writes % _WRITES_BETWEEN_LOOKS or has_wal_reset_bug():
+            return
+        try:
+            size = self._log_file.stat().st_size
+            if size > self._log_limit and self._begin_log_anew():
+                self._log_limit, self._log_told = _LARGE_LOG, _HUGE_LOG
+            elif size > self._log_limit:
+                self._log_limit = size + _LARGE_LOG
+                if size > self._log_told:
+                    self._log_told = 2 * size
+                    _log.warning(
+                        "the write-ahead log %s has grown to %d MiB, as somebody has been reading for a long time; "
+                        "it shrinks when that ends",
+                        self._log_file,
+                        size >> 20,
+                    )
+        except (OSError, sqlite3.Error, StoreClosedError):
+            return  # the write is done; whatever is wrong will be said by the next one
+
+    def _begin_log_anew(self) -> bool:
+        connection = self.take()
+        try:
+            connection.execute(f"PRAGMA busy_timeout = {_LOG_PATIENCE_MS}")
+            blocked: int = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+            return not blocked
+        finally:
+            connection.execute(f"PRAGMA busy_timeout = {round(self._busy_timeout * 1000)}")
+            self.give(connection)
 
     # -- fork ----------------------------------------------------------------------------------------
 
