@@ -96,7 +96,7 @@ def test_every_call_after_close(path: Path, call: str, mode: str) -> None:
 
 
 def test_all_calls_of_a_store_are_tried() -> None:
-    known = {name.split()[0] for name in CALLS} | {"close", "abandon", "defer", "backup"}
+    known = {name.split()[0] for name in CALLS} | {"close", "backup", "held"}
     public = {name for name in vars(Store) if not name.startswith("_") and callable(getattr(Store, name))}
     assert public - known == set()
 

@@ -51,7 +51,8 @@ from moltnet_core import (
     open_store,
 )
 from moltnet_core.errors import DriverError
-from moltnet_sql import transaction
+from moltnet_sql import SqlDriver, transaction
+from moltnet_sql.schema import TABLES
 from moltnet_sqlite.dialect import SQLiteDialect
 from moltnet_sqlite.engine import sqlite3
 
@@ -74,7 +75,8 @@ def assert_discreet(error: BaseException) -> None:
 
 def limit_pages(store: Store, further: int | None) -> None:
     """Let the database grow by so many pages and no more. (The setting is a connection's; there is only one in use.)"""
-    with transaction(store) as database:
+    assert isinstance(store.driver, SqlDriver)
+    with store.driver.transaction(write=True) as database:
         pages = database.execute_sql("PRAGMA page_count").fetchone()[0]
         database.execute_sql(f"PRAGMA max_page_count = {2**30 if further is None else pages + further}")
 
@@ -190,7 +192,7 @@ def test_a_limit_on_file_sizes(path: Path, start: Start) -> None:
     for found in (first, second):
         assert found["error"] == StorageFullError.__name__
         assert found["foreign"] == []
-    assert first["committed"] is False
+    assert first["committed"] is None  # the commit itself met the limit, which SQLite does not tell from a failing disk
     assert (intact, still_intact, resumed) == (True, True, True)
     assert count > 0
     assert integrity(path) == []
@@ -280,6 +282,56 @@ def test_a_row_that_is_not_utf8_is_one_corrupt_record(path: Path) -> None:
         assert_discreet(caught.value)
         page = store.list_room_messages("hall", on_corrupt="skip")
         assert [message.id for message in page.items] == ["m0", "m2"]
+
+
+READ_BY: dict[str, Callable[[Store], object]] = {
+    "rooms": Store.list_rooms,
+    "threads": lambda store: store.list_threads("hall"),
+    "dm_conversations": Store.list_dms,
+    "messages": lambda store: store.list_room_messages("hall"),
+    "artifacts": Store.list_artifacts,
+    "agents": Store.list_agents,
+}
+KEYS = {"dm_conversations": "dm_id", "agents": "agent_id"}
+COLUMNS = [
+    (table, column)
+    for table in READ_BY
+    for column in TABLES[table]
+    # What may be anything: unknown settings read as the defaults, and these are only for queries.
+    if column not in ("id", "dm_id", "agent_id", "room_id", "thread_id", "target_kind", "visibility", "write_policy")
+    and (table, column) not in (("messages", "parent_message_id"), ("rooms", "deleted_at"))
+]
+
+
+@pytest.mark.parametrize(("table", "column"), COLUMNS)
+def test_a_value_of_another_type_is_one_corrupt_record(path: Path, table: str, column: str) -> None:
+    """As a damaged page, or another program, leaves it. Absent is a value too, where the server never wrote it."""
+    make_store(path)
+    with open_store(url_of(path)) as store:
+        store.create_room(a_room("other"))
+        store.register_agent(AgentRegistration("alice", NETWORK, "key"))
+        store.register_agent(AgentRegistration("bob", NETWORK, "key"))
+        store.append_messages([a_message("m1"), a_message("m2"), thread_message("t1"), thread_message("t2", "topic2")])
+        store.append_messages([dm_message("d1"), dm_message("d2", "pair2")])
+    with raw_connection(path) as connection:
+        # A damaged page does not care for constraints.
+        connection.execute("PRAGMA writable_schema = ON")
+        connection.execute("UPDATE sqlite_master SET sql = replace(sql, 'NOT NULL', '') WHERE type = 'table'")
+    key = KEYS.get(table, "id")
+    ((record,),) = query(path, f"SELECT {key} FROM {table} ORDER BY rowid LIMIT 1")
+    for value in (None, 7, 1.5, b"\xff\x00", "\x00", "[" * 100_000, "nonsense"):
+        query(path, f"UPDATE {table} SET {column} = ? WHERE {key} = ?", [value, record])
+        with open_store(url_of(path)) as store:
+            try:
+                READ_BY[table](store)
+            except CorruptRecordError as error:
+                found = error
+            else:
+                continue  # it can be read as something
+            assert (found.table, found.record_id) == (table, record)
+            assert_discreet(found)
+            with store.snapshot() as snapshot:
+                assert len(list(snapshot.records(on_corrupt="skip"))) >= 11
 
 
 # -- what somebody added to the database --------------------------------------------------------------------

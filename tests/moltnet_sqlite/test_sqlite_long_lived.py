@@ -76,7 +76,7 @@ def test_what_a_full_disk_leaves_open_is_said(tmp_path: Path) -> None:
     error = sqlite3.OperationalError("disk I/O error")
     error.sqlite_errorname = "SQLITE_IOERR"
     for full, kind in ((True, StorageFullError), (False, StorageIOError)):
-        dialect = SQLiteDialect(lambda full=full: full)  # type: ignore[misc]
+        dialect = SQLiteDialect(is_full=lambda full=full: full)  # type: ignore[misc]
         for committing, committed in ((True, None), (False, False)):
             found = dialect.translate(error, committing=committing)
             assert type(found) is kind
