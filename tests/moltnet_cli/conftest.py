@@ -18,7 +18,12 @@ from click.testing import CliRunner, Result
 from moltnet_cli.app import cli
 from moltnet_core import Actor, AgentRegistration, Message, Part, Room, Store, Target, open_store
 
-COMMAND = [sys.executable, "-c", "from moltnet_cli.app import main; main()"]
+# Where the tests run in the background of a shell, SIGINT is ignored, and so it would be in the command.
+COMMAND = [
+    sys.executable,
+    "-c",
+    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from moltnet_cli.app import main; main()",
+]
 
 Invoke = Callable[..., Result]
 Start = Callable[..., "subprocess.Popen[bytes]"]

@@ -81,7 +81,9 @@ def test_the_first_credential_keeps_the_agent(invoke: Invoke, filled: Path) -> N
 
 def test_register_keeps_identity(objects: Objects, invoke: Invoke, filled: Path) -> None:
     before = objects("agents", "list")[0]
-    invoke("agents", "register", "alice", "--name", "Al", "--credential-stdin", input="token:hush-alice")
+    args = ("agents", "register", "alice", "--name", "Al", "--credential-stdin")
+    assert invoke(*args, "--dry-run", input="token:hush-alice").stdout.startswith("would update the agent alice ")
+    assert invoke(*args, input="token:hush-alice").stdout.startswith("updated the agent alice ")
     after = objects("agents", "list")[0]
     assert after["display_name"] == "Al"
     assert after["actor_uid"] == before["actor_uid"]

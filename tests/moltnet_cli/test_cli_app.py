@@ -101,6 +101,24 @@ def test_usage_errors_are_one_line_and_create_nothing(invoke: Invoke, args: tupl
     assert not list(Path.cwd().iterdir())
 
 
+def test_usage_errors_say_what_to_type(invoke: Invoke) -> None:
+    assert "did you mean room:general?" in invoke("read", "general", code=2).stderr
+    for args in (("read", "room:general"), ("rooms", "list")):
+        assert "expected a number from 1 to 1000" in invoke(*args, "--limit", "x", code=2).stderr
+    assert "expected a number from 0 to 1000" in invoke("tail", "room:general", "--limit", "-1", code=2).stderr
+
+
+@pytest.mark.parametrize("command", [command for _, command in every_command() if not isinstance(command, click.Group)])
+def test_examples_are_literal_in_the_documentation_and_in_the_help(command: click.Command) -> None:
+    assert command.epilog is not None
+    title, *lines = command.epilog.splitlines()
+    assert title == "Examples::"
+    help_text = command.get_help(click.Context(command, max_content_width=40))
+    for line in lines:
+        assert not line or line.startswith("  ")
+        assert line in help_text
+
+
 def test_a_group_alone_shows_its_help() -> None:
     result = CliRunner().invoke(cli, [])
     assert "Commands:" in result.output

@@ -78,6 +78,7 @@ def test_a_position_between_ids(objects: Objects, filled: Path) -> None:
 def test_a_cursor_of_nothing(invoke: Invoke, filled: Path, cursor: str, options: list[str]) -> None:
     result = invoke("read", "room:general", cursor, "r1", *options, code=2)
     assert "'r1'" in result.stderr
+    assert "next_" not in result.stderr
     assert result.stdout == ""
 
 
@@ -96,11 +97,40 @@ def test_what_is_left_is_said(invoke: Invoke, filled: Path) -> None:
 
 
 def test_nothing_is_said_too(invoke: Invoke, filled: Path) -> None:
-    assert invoke("read", "room:nosuch").stderr == "no messages in room:nosuch (there is no such conversation)\n"
     assert invoke("read", "room:ops").stderr == "no messages in room:ops\n"
-    assert "no such room" in invoke("threads", "nosuch").stderr
-    assert invoke("artifacts", "dm:d2").stderr == "no artifacts\n"
-    assert invoke("read", "room:nosuch", "--json").output == ""
+    assert invoke("threads", "ops").stderr == "no threads in ops\n"
+    assert invoke("artifacts", "dm:d2").stderr == "no artifacts in dm:d2\n"
+    assert invoke("read", "room:ops", "--json").output == ""
+    invoke("rooms", "remove", "ops", "--yes")
+    for args in (("read", "room:ops"), ("threads", "ops"), ("tail", "room:ops", "--no-follow")):
+        invoke(*args)
+
+
+@pytest.mark.parametrize("options", [(), ("--json",), ("--all",), ("--after", "m1")])
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("read", "room:nosuch"),
+        ("read", "thread:nosuch"),
+        ("read", "dm:nosuch"),
+        ("threads", "nosuch"),
+        ("artifacts", "room:nosuch"),
+        ("artifacts", "dm:nosuch"),
+    ],
+)
+def test_a_conversation_that_does_not_exist(
+    invoke: Invoke, filled: Path, args: tuple[str, ...], options: tuple[str, ...]
+) -> None:
+    result = invoke(*args, *options, code=1)
+    assert "there is no " in result.stderr
+    assert "nosuch" in result.stderr
+    assert result.stdout == ""
+
+
+def test_start_in_small_letters_gets_a_hint(invoke: Invoke, filled: Path) -> None:
+    assert "START" in invoke("read", "room:general", "--after", "start", code=2).stderr
+    assert "START" in invoke("rooms", "list", "--after", "start").stderr
+    assert "START" not in invoke("rooms", "list", "--after", "START").stderr
 
 
 def test_times_are_shown_as_in_json(invoke: Invoke, filled: Path) -> None:

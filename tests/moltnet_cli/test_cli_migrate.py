@@ -71,9 +71,56 @@ def test_up(invoke: Invoke, objects: Objects, old: Path) -> None:
     assert objects("read", "room:general")[0]["id"] == "m1"
 
 
-def test_writing_migrates(invoke: Invoke, objects: Objects, old: Path) -> None:
-    invoke("send", "room:general", "hi", "--from", "bob")
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("send", "room:general", "hi", "--from", "bob"),
+        ("rooms", "create", "x"),
+        ("rooms", "members", "general", "--add", "bob"),
+        ("rooms", "remove", "general", "--yes"),
+        ("agents", "register", "bob", "--credential-stdin"),
+    ],
+)
+def test_writing_migrates_and_says_so(invoke: Invoke, objects: Objects, old: Path, args: tuple[str, ...]) -> None:
+    error = invoke(*args, input="secret").stderr
+    assert "applying moltnet:5, moltnet:6, moltnet:7, moltnet:8, sqlite:1; there is no way back" in error
     assert objects("migrate", "plan") == []
+    assert "applying" not in invoke("send", "room:general", "hi", "--from", "bob", code=int("remove" in args)).stderr
+
+
+def test_a_new_store_is_no_upgrade(invoke: Invoke) -> None:
+    assert invoke("rooms", "create", "x").stderr == ""
+
+
+REFUSED = [
+    ("send", "room:nosuch", "hi", "--from", "bob"),
+    ("send", "room:general", "hi", "--from", "bob", "--id", "m1"),
+    ("send", "thread:new", "hi", "--from", "bob", "--room", "nosuch"),
+    ("rooms", "members", "nosuch", "--add", "bob"),
+    ("rooms", "remove", "nosuch", "--yes"),
+    ("rooms", "create", "general"),
+]
+
+
+@pytest.mark.parametrize("args", REFUSED)
+def test_what_is_refused_does_not_migrate(invoke: Invoke, old: Path, args: tuple[str, ...]) -> None:
+    before = old.read_bytes()
+    assert "applying" not in invoke(*args, code=1).stderr
+    assert old.read_bytes() == before
+
+
+def test_removing_nobody_does_not_migrate(invoke: Invoke, old: Path) -> None:
+    before = old.read_bytes()
+    invoke("agents", "remove", "nobody", "--rooms")
+    assert old.read_bytes() == before
+
+
+@pytest.mark.parametrize("args", [args for args in REFUSED if "create" not in args])
+def test_what_is_refused_leaves_an_empty_file_empty(invoke: Invoke, path: Path, args: tuple[str, ...]) -> None:
+    path.parent.mkdir()
+    path.touch()
+    invoke(*args, code=1)
+    assert path.read_bytes() == b""
 
 
 def test_up_creates_a_store(invoke: Invoke, path: Path) -> None:
@@ -97,6 +144,10 @@ def test_a_newer_store_is_read_but_not_written(
     assert "warning: " in invoke("read", "room:general").stderr
     assert "newer than this software" in invoke("migrate", "status").stdout
     assert objects("info")[0]["warnings"]
+    for options in ((), ("--json",)):
+        plan = invoke("migrate", "plan", *options, code=1)
+        assert "newer than this software" in plan.stderr
+        assert "nothing to do" not in plan.stderr
     invoke("send", "room:general", "hi", "--from", "bob", code=3)
     invoke("send", "room:general", "hi", "--from", "bob", "--dry-run", code=3)
     invoke("migrate", "up", code=3)

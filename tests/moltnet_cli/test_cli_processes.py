@@ -12,9 +12,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from click.testing import Result
 
 from moltnet_core import Actor, Message, Part, Room, Target, open_store
 
+Invoke = Callable[..., Result]
 Start = Callable[..., "subprocess.Popen[bytes]"]
 posix = pytest.mark.skipif(os.name != "posix", reason="needs a shell and signals")
 
@@ -89,6 +91,25 @@ def test_an_output_that_is_not_utf8(start: Start, path: Path) -> None:
     assert err == b""
     out, _ = start("rooms", "list", "--json", env=environment).communicate(timeout=60)
     assert json.loads(out.decode())["name"] == "wörld 👋"
+
+
+def test_a_write_after_another_program_died_in_one(invoke: Invoke, filled: Path) -> None:
+    script = (
+        "import os, sqlite3, sys\n"
+        "db = sqlite3.connect(sys.argv[1], isolation_level=None)\n"
+        "for pragma in ('journal_mode = DELETE', 'cache_size = 2'): db.execute('PRAGMA ' + pragma)\n"
+        "db.execute('BEGIN IMMEDIATE')\n"
+        "db.executemany('INSERT INTO rooms (id, network_id, fqid, name, created_at) VALUES (?, ?, ?, ?, ?)',\n"
+        "    [(f'r{number}', 'local', 'x' * 500, 'n', '2026-01-01T00:00:00Z') for number in range(3000)])\n"
+        "os._exit(0)"
+    )
+    subprocess.run([sys.executable, "-c", script, str(filled)], check=True)
+    assert Path(f"{filled}-journal").stat().st_size
+    invoke("send", "room:general", "hi", "--from", "alice", "--dry-run", code=3)
+    invoke("send", "room:general", "hi", "--from", "alice", "--id", "x1")
+    with open_store(read_only=True) as store:
+        assert store.get_message("x1") is not None
+        assert store.counts().rooms == 2
 
 
 @posix

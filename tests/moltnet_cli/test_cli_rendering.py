@@ -96,10 +96,14 @@ def test_json_is_not_changed(invoke: Invoke, hostile: Path) -> None:
 
 
 def test_errors_are_one_safe_line(invoke: Invoke, filled: Path) -> None:
-    result = invoke("read", f"room:{HOSTILE}", "--before", f"x{HOSTILE}\n", code=2)
-    assert len(result.stderr.splitlines()) == 1
-    assert CONTROL.search(result.stderr) is None
-    assert CONTROL.search(invoke("read", f"room:{HOSTILE}\n").stderr.strip()) is None
+    for result in (
+        invoke("read", "room:general", "--before", f"x{HOSTILE}\n", code=2),
+        invoke("read", f"room:{HOSTILE}\n", code=1),
+        invoke("read", HOSTILE, code=2),
+        invoke("read", "room:general", "--limit", HOSTILE, code=2),
+    ):
+        assert len(result.stderr.splitlines()) == 1
+        assert CONTROL.search(result.stderr.strip()) is None
 
 
 def test_a_narrow_terminal_leaves_out_details_only(terminal: Terminal, invoke: Invoke, filled: Path) -> None:

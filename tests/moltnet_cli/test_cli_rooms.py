@@ -53,7 +53,7 @@ def test_create_refuses_a_taken_id(invoke: Invoke, filled: Path) -> None:
     assert "exists" in invoke("rooms", "create", "general", "--dry-run", code=1).stderr
     assert filled.read_bytes() == before
     assert "exists" in invoke("rooms", "create", "general", code=1).stderr
-    invoke("rooms", "remove", "ops")
+    invoke("rooms", "remove", "ops", "--yes")
     assert "removed" in invoke("rooms", "create", "ops", "--dry-run", code=1).stderr
     assert "removed" in invoke("rooms", "create", "ops", code=1).stderr
     invoke("rooms", "create", "new", "--dry-run")
@@ -96,7 +96,7 @@ def test_remove(invoke: Invoke, objects: Objects, filled: Path) -> None:
     assert invoke("rooms", "remove", "general", "--yes").stdout == "removed the room general\n"
     assert [room["id"] for room in objects("rooms", "list")] == ["ops"]
     assert len(objects("read", "room:general")) == 5
-    invoke("rooms", "remove", "general", code=1)
+    invoke("rooms", "remove", "general", "--yes", code=1)
     invoke("rooms", "remove", "general", "--dry-run", code=1)
 
 
@@ -105,7 +105,14 @@ def test_remove_warns_of_a_declared_room(invoke: Invoke, filled: Path) -> None:
     assert "does not start" in invoke("rooms", "remove", "general", "--dry-run").stderr
     assert "does not start" not in invoke("rooms", "remove", "ops", "--dry-run").stderr
     url = f"sqlite:///{filled}"
-    assert "does not start" in invoke("--store", url, "rooms", "remove", "general").stderr
+    assert "does not start" in invoke("--store", url, "rooms", "remove", "general", "--yes").stderr
+
+
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_remove_without_a_terminal_wants_a_yes(invoke: Invoke, filled: Path, options: tuple[str, ...]) -> None:
+    assert "--yes" in invoke("rooms", "remove", "general", *options, input="y\n", code=2).stderr
+    with open_store(read_only=True) as store:
+        assert store.get_room("general") is not None
 
 
 def test_json_is_one_object_a_line(invoke: Invoke, filled: Path) -> None:

@@ -34,7 +34,7 @@ def test_to_a_room(invoke: Invoke, objects: Objects, filled: Path) -> None:
 
 
 def test_the_network_is_the_option_then_the_environment_then_the_file(
-    objects: Objects, filled: Path, monkeypatch: pytest.MonkeyPatch
+    invoke: Invoke, objects: Objects, filled: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def network(*options: str) -> str:
         (result,) = objects("send", "room:general", "hi", "--from", "bob", "--dry-run", *options)
@@ -46,6 +46,8 @@ def test_the_network_is_the_option_then_the_environment_then_the_file(
     assert network() == network(*url) == "filenet"
     monkeypatch.setenv("MOLTNET_NETWORK_ID", "envnet")
     assert network() == network(*url) == "envnet"
+    result = invoke("send", "room:general", "hi", "--from", "bob", "--dry-run")
+    assert result.stderr == ("warning: room:general belongs to the network local, and what is written carries envnet\n")
     assert network("--network", "mine") == network("--network", "mine", *url) == "mine"
 
 
@@ -130,6 +132,21 @@ def test_what_is_refused_is_refused_by_a_dry_run_too(
     invoke("send", *args, code=code)
     with open_store(read_only=True) as store:
         assert store.counts().messages == 9
+
+
+def test_of_a_file_only_the_name_is_kept_and_that_is_said(invoke: Invoke, filled: Path) -> None:
+    args = ("send", "room:general", "--from", "bob", "--file", "a.pdf")
+    assert "only the name" in invoke(*args).stderr
+    assert invoke(*args, "--url", "https://example.org/a.pdf").stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("args", "name"),
+    [(["\udcff"], "TEXT"), (["--url", "https://x.org/\udcff"], "--url"), (["--file", "\udcff"], "--file")],
+)
+def test_an_argument_that_is_not_utf8(invoke: Invoke, filled: Path, args: list[str], name: str) -> None:
+    error = invoke("send", "room:general", "--from", "bob", *args, code=2).stderr
+    assert error.startswith(f"error: {name} is not UTF-8")
 
 
 @pytest.mark.parametrize("conversation", ["room:general", "thread:t1", "dm:d1"])

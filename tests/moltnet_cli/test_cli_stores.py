@@ -46,12 +46,24 @@ def test_looking_changes_nothing(invoke: Invoke, filled: Path, args: tuple[str, 
 
 
 @pytest.mark.parametrize(
-    "args", [("rooms", "remove", "x"), ("rooms", "members", "x", "--add", "y"), ("agents", "remove", "x")]
+    "args", [("rooms", "remove", "x", "--yes"), ("rooms", "members", "x", "--add", "y"), ("agents", "remove", "x")]
 )
 @pytest.mark.parametrize("options", [[], ["--dry-run"]])
 def test_what_needs_a_store_creates_none(invoke: Invoke, args: tuple[str, ...], options: list[str]) -> None:
     invoke(*args, *options, code=3)
     assert not list(Path.cwd().iterdir())
+
+
+def test_a_path_without_a_store_says_what_to_do(invoke: Invoke) -> None:
+    error = invoke("--store", "sqlite:///no such.db", "rooms", "list", code=3).stderr
+    assert "check the path" in error
+    assert "moltnet-storage --store 'sqlite:///no such.db' migrate up" in error
+    assert '"moltnet-storage migrate up"' in invoke("rooms", "list", code=3).stderr
+    Path("mine.yaml").write_text("")
+    assert (
+        '"moltnet-storage --config mine.yaml migrate up"'
+        in invoke("--config", "mine.yaml", "rooms", "list", code=3).stderr
+    )
 
 
 def test_a_file_that_is_no_database(invoke: Invoke, path: Path) -> None:

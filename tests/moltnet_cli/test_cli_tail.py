@@ -50,7 +50,8 @@ def test_the_newest_and_no_more(invoke: Invoke, filled: Path) -> None:
     lines = invoke("tail", "room:general", "--no-follow", "--limit", "2", "--json").stdout.splitlines()
     assert [json.loads(line)["id"] for line in lines] == ["m4", "m5"]
     assert invoke("tail", "room:general", "--no-follow", "--limit", "0").stdout == ""
-    assert invoke("tail", "room:nosuch", "--no-follow").output == ""
+    assert invoke("tail", "room:ops", "--no-follow").output == ""
+    assert "no room nosuch" in invoke("tail", "room:nosuch", "--no-follow", code=1).stderr
 
 
 def test_corrupt_records_are_said(invoke: Invoke, filled: Path, sql: Callable[..., None]) -> None:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from moltnet_core import ArtifactFilter, Message, Page, PageRequest, Store
 
-__all__ = ["CONVERSATION", "ROOM", "Conversation", "ConversationType", "RoomType"]
+__all__ = ["CONVERSATION", "ROOM", "Conversation", "ConversationType", "RoomType", "was_removed"]
 
 _KINDS: Final = ("room", "thread", "dm")
 
@@ -36,15 +36,31 @@ class Conversation(NamedTuple):
         return lambda page: method(self.id, page, on_corrupt="skip")
 
     def exists(self, store: Store) -> bool:
-        """Whether there is such a conversation; a removed room is none."""
+        """Whether there is such a conversation; a removed room is one, whose history is kept."""
         get: dict[str, Callable[[str], Any]] = {"room": store.get_room, "thread": store.get_thread, "dm": store.get_dm}
-        return get[self.kind](self.id) is not None
+        return get[self.kind](self.id) is not None or (self.kind == "room" and was_removed(store, self.id))
+
+    def check_exists(self, store: Store) -> None:
+        """End with exit code 1 where there is no such conversation.
+
+        :raises click.ClickException: there is none.
+        """
+        if not self.exists(store):
+            what = f"room {self.id}" if self.kind == "room" else f"conversation {self}"
+            raise click.ClickException(f"there is no {what}")
 
     def artifact_filter(self) -> ArtifactFilter:
         """The filter for its artifacts."""
         from moltnet_core import ArtifactFilter
 
         return ArtifactFilter(**{f"{self.kind}_id": self.id})
+
+
+def was_removed(store: Store, room_id: str) -> bool:
+    """Whether the id is a removed room's."""
+    with store.snapshot() as snapshot:
+        records = snapshot.records("room", on_corrupt="skip")
+        return any(record.id == room_id and "removed_at" in record.times for record in records)
 
 
 if TYPE_CHECKING:
@@ -65,7 +81,8 @@ class ConversationType(_ConversationParameter):
             return value
         kind, colon, own_id = str(value).partition(":")
         if kind not in _KINDS or not colon or not own_id:
-            self.fail(f"expected room:ID, thread:ID or dm:ID, not {value!r}", param, ctx)
+            hint = f"; did you mean room:{kind}?" if kind and not colon and kind not in _KINDS else ""
+            self.fail(f"expected room:ID, thread:ID or dm:ID, not {value!r}{hint}", param, ctx)
         return Conversation(kind, own_id)
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:

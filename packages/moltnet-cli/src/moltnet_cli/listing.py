@@ -83,8 +83,9 @@ def print_pages(
     paging: Paging,
     columns: Sequence[Column[T]],
     *,
-    empty: str | Callable[[], str],
+    empty: str,
     by_id: bool = False,
+    check: Callable[[], None] | None = None,
     show: Callable[[Sequence[T]], None] | None = None,
 ) -> None:
     """Print pages as they come, and what there is to know about them on standard error.
@@ -92,6 +93,7 @@ def print_pages(
     :param fetch: reads a page, leaving out what cannot be decoded.
     :param empty: what to say of a listing without items.
     :param by_id: the listing is ordered by id.
+    :param check: called where nothing was found; raises what there is to raise if there cannot be anything.
     :param show: prints items at a terminal in another way than as a table.
     """
     from moltnet_core import to_json
@@ -101,7 +103,7 @@ def print_pages(
     info = None
     rows = Rows(columns)
     progress = _Progress()
-    for page in pages(fetch, paging, by_id=by_id):
+    for page in _explained(ctx, pages(fetch, paging, by_id=by_id), check):
         if as_json:
             for item in page.items:
                 print_json(to_json(item))  # type: ignore[arg-type]  # every listing is of domain types
@@ -114,12 +116,31 @@ def print_pages(
         info = page.info
         progress.show(count)
     progress.clear()
+    if not count and not skipped and check is not None:
+        check()
+    if by_id and (paging.after or "").upper() == "START" != paging.after:
+        note(f"--after {paging.after} is a place among the ids; the oldest are after START")
     if not as_json:
         if not count and not skipped:
-            note(empty if isinstance(empty, str) else empty())
+            note(empty)
         elif info is not None and info.has_more and not paging.everything:
             note(f"more: --after {info.next_after}" if paging.after else f"more: --before {info.next_before}")
     report_skipped(ctx, skipped)
+
+
+def _explained(ctx: click.Context, found: Iterator[Page[T]], check: Callable[[], None] | None) -> Iterator[Page[T]]:
+    """The pages, with an error for people where a cursor is not in the listing."""
+    from moltnet_core import InvalidCursorError
+
+    try:
+        yield from found
+    except InvalidCursorError as error:
+        if check is not None:
+            check()
+        hint = "; START is written in capitals" if (error.cursor or "").upper() == "START" else ""
+        raise click.UsageError(
+            f"there is no id {error.cursor!r} in this listing; --before and --after take an id that it shows{hint}", ctx
+        ) from None
 
 
 def report_skipped(ctx: click.Context, skipped: int) -> None:

@@ -10,6 +10,7 @@ import click
 __all__ = [
     "Globals",
     "Noun",
+    "NumberType",
     "Paging",
     "Verb",
     "dry_run_option",
@@ -51,7 +52,7 @@ def _global_options() -> list[click.Parameter]:
         click.Option(
             ["--config", "config_file"], metavar="FILE", type=click.Path(), help="The configuration file.", **common
         ),
-        click.Option(["--network"], metavar="ID", help="The network that is written for.", **common),
+        click.Option(["--network"], metavar="ID", help="The network of what is written.", **common),
         click.Option(["--json", "as_json"], is_flag=True, help="Print one JSON object a line.", **common),
     ]
 
@@ -70,6 +71,16 @@ def _write_options(command: click.Command, ctx: click.Context, formatter: click.
                 formatter.write_dl(records)
 
 
+def _write_epilog(command: click.Command, formatter: click.HelpFormatter) -> None:
+    """The epilog's lines as they are: it is reStructuredText with a literal block, for the documentation."""
+    if not command.epilog:
+        return
+    title, _, lines = command.epilog.partition("::\n\n")
+    with formatter.section(title):
+        for line in lines.splitlines():
+            formatter.write(f"{line}\n")
+
+
 class Verb(click.Command):
     """A command that takes the global options."""
 
@@ -80,6 +91,10 @@ class Verb(click.Command):
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Own options and global options apart."""
         _write_options(self, ctx, formatter)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The examples, each on a line."""
+        _write_epilog(self, formatter)
 
 
 class Noun(click.Group):
@@ -97,13 +112,28 @@ class Noun(click.Group):
         self.format_commands(ctx, formatter)
         _write_options(self, ctx, formatter)
 
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The examples, each on a line."""
+        _write_epilog(self, formatter)
+
 
 def examples(*commands: str) -> str:
-    """An epilog that shows commands as they are typed."""
-    return "\n".join(["\b", "Examples:", *(f"  $ {command}" for command in commands)])
+    """An epilog that shows commands as they are typed, in the help and in the documentation."""
+    return "\n".join(["Examples::", "", *(f"  $ {command}" for command in commands)])
 
 
 # -- pages -------------------------------------------------------------------------------------------
+
+
+class NumberType(click.IntRange):
+    """A whole number in a range."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The number."""
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter:
+            self.fail(f"expected a number from {self.min} to {self.max}, not {value!r}", param, ctx)
 
 
 class Paging:
@@ -130,7 +160,7 @@ def paging_options(function: _F) -> _F:
         click.option("--all", "everything", is_flag=True, help="All pages, oldest first, as they are read."),
         click.option("--after", metavar="ID", help="Items just after this one; START: the oldest."),
         click.option("--before", metavar="ID", help="Items just before this one."),
-        click.option("--limit", type=click.IntRange(1, MAX_LIMIT), help="How many, the newest by default.  [100]"),
+        click.option("--limit", type=NumberType(1, MAX_LIMIT), help="How many, the newest by default.  [100]"),
     ):
         function = option(function)
     return function

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ from moltnet_cli.rendering import note, warn
 if TYPE_CHECKING:
     from moltnet_core import Backend, StorageConfig, Store
 
-__all__ = ["Location", "Surroundings", "locate", "on_warning", "reading", "rehearsing", "writing"]
+__all__ = ["Location", "Surroundings", "announce", "locate", "on_warning", "reading", "rehearsing", "writing"]
 
 _LOCATION = "moltnet_cli.location"
 _WARNING_SINK = "moltnet_cli.warning_sink"
@@ -30,12 +30,14 @@ class Surroundings:
     """What a configuration says besides the store.
 
     :param network: the network that is written for.
+    :param named: whether anything names it, or it is only the default.
     :param rooms: the rooms that the file declares.
     :param file: the configuration file, if there is one.
     """
 
-    def __init__(self, network: str, rooms: tuple[str, ...], file: Path | None) -> None:
+    def __init__(self, network: str, named: bool, rooms: tuple[str, ...], file: Path | None) -> None:
         self.network = network
+        self.named = named
         self.rooms = rooms
         self.file = file
 
@@ -62,13 +64,16 @@ class Location:
         self.why = why
         self.sources = sources
         self._surroundings = surroundings
+        self._found: Surroundings | None = None
 
     def surroundings(self) -> Surroundings:
-        """The rest of the configuration; with ``--store`` the file is read now.
+        """The rest of the configuration, for which the file is read now.
 
         :raises ConfigError: it cannot be used.
         """
-        return self._surroundings()
+        if self._found is None:
+            self._found = self._surroundings()
+        return self._found
 
     @property
     def missing(self) -> Path | None:
@@ -129,7 +134,6 @@ def _from_configuration(options: Globals) -> Location:
         installed=installed_backends().keys(), settings_class=settings_class, config_file=options.config_file
     )
     backend = found[resolved.kind]
-    around = Surroundings(options.network or resolved.network_id, resolved.rooms, resolved.file)
     return Location(
         backend,
         StorageConfig(
@@ -138,16 +142,23 @@ def _from_configuration(options: Globals) -> Location:
         resolved.settings,
         resolved.kind_source,
         resolved.sources,
-        lambda: around,
+        lambda: _surroundings(options),
     )
 
 
 def _surroundings(options: Globals) -> Surroundings:
-    from moltnet_core.config import declared_rooms, find_config_file, load_config_file, network_id
+    from moltnet_core.config import NETWORK_VARIABLE, declared_rooms, find_config_file, load_config_file, network_id
 
     path = find_config_file(os.environ, Path(), options.config_file)
     file = load_config_file(path) if path is not None else None
-    return Surroundings(options.network or network_id(os.environ, file), declared_rooms(file), path)
+    configured = network_id(os.environ, file)
+    # What names the default by name names it nevertheless.
+    named = bool(
+        options.network
+        or os.environ.get(NETWORK_VARIABLE, "").strip()
+        or (file is not None and str(file.section("network").get("id") or "").strip())
+    )
+    return Surroundings(options.network or configured, named, declared_rooms(file), path)
 
 
 # -- opening -----------------------------------------------------------------------------------------
@@ -163,46 +174,72 @@ def reading(ctx: click.Context, location: Location | None = None) -> Iterator[St
 
     found = location or locate(ctx)
     if Trait.PERSISTENT in found.backend.traits:
-        _refuse_missing(found)
+        _refuse_missing(ctx, found)
     read_only = Power.READ_ONLY in found.backend.powers
     with _open(found, read_only=read_only, migrate=False) as store:
         yield store
 
 
 @contextmanager
-def writing(ctx: click.Context, *, create: bool, migrate: Any = True) -> Iterator[Store]:
-    """The store, to write; it is migrated first.
+def writing(ctx: click.Context, *, create: bool, upgrade: bool = True) -> Iterator[Store]:
+    """The store, to write; it is upgraded first, which is said on standard error.
 
     :param create: whether there may be none yet. Without it a misplaced command leaves no empty database behind.
-    :param migrate: as for ``open_store``.
+    :param upgrade: without it, the caller does that.
     :raises StoreUnavailableError: there is none.
     """
     found = _writable(ctx, create=create)
-    with _open(found, read_only=False, migrate=migrate) as store:
+    with _open(found, read_only=False, migrate="later", upgrade=upgrade) as store:
         yield store
 
 
 @contextmanager
-def rehearsing(ctx: click.Context, *, create: bool) -> Iterator[Store | None]:
-    """The store as :func:`writing` would open it, but only to look at; ``None`` for one that would be created.
+def rehearsing(ctx: click.Context, *, create: bool, dry_run: bool) -> Iterator[Store | None]:
+    """The store as :func:`writing` will open it, but only to look at; ``None`` for one that will be created.
 
-    :raises SchemaTooNewError: writing would be refused.
+    Every command that writes looks first, so that one that is refused leaves an old store, or an empty file, as it was.
+
+    :param dry_run: nothing will be written; what would become of the store is said on standard error.
+    :raises SchemaTooNewError: writing will be refused.
     """
-    from moltnet_core import Power, SchemaTooNewError
+    from moltnet_core import Power, ReadOnlyStoreError, SchemaTooNewError
 
     found = _writable(ctx, create=create)
     if found.missing is not None:
-        note(f"dry run: would create the store {found.missing}")
+        if dry_run:
+            note(f"dry run: would create the store {found.missing}")
         yield None
         return
-    with _open(found, read_only=Power.READ_ONLY in found.backend.powers, migrate=False) as store:
+    if Power.READ_ONLY not in found.backend.powers and not dry_run:
+        with writing(ctx, create=create) as store:  # it cannot be looked at otherwise while it is old
+            yield store
+        return
+    with ExitStack() as stack:
+        read_only = Power.READ_ONLY in found.backend.powers
+        try:
+            store = stack.enter_context(_open(found, read_only=read_only, migrate=False))
+        except ReadOnlyStoreError:
+            if dry_run:
+                raise
+            # A program died in the middle of a write, and only one that may write can roll that back.
+            with _open(found, read_only=False, migrate="later"):
+                pass
+            store = stack.enter_context(_open(found, read_only=read_only, migrate=False))
         status = store.migration_status()
         for series in status.series:
             if series.applied > series.known > 0:
                 raise SchemaTooNewError(series.series, series.applied, series.known)
-        if status.pending:
+        if status.pending and dry_run:
             note(f"dry run: would first apply {', '.join(step.label for step in status.pending)}")
         yield store
+
+
+def announce(store: Store) -> None:
+    """Say on standard error which migrations of a store come now; nothing of a new store's."""
+    status = store.migration_status()
+    if status.pending and any(series.applied for series in status.series):
+        steps = ", ".join(step.label for step in status.pending)
+        note(f"upgrading the store: applying {steps}; there is no way back")
 
 
 def _writable(ctx: click.Context, *, create: bool) -> Location:
@@ -210,26 +247,42 @@ def _writable(ctx: click.Context, *, create: bool) -> Location:
     if found.config.read_only:
         raise click.UsageError("--store says mode=ro, and this command writes", ctx)
     if not create:
-        _refuse_missing(found)
+        _refuse_missing(ctx, found)
     return found
 
 
-def _refuse_missing(location: Location) -> None:
-    from moltnet_core import StoreUnavailableError
+def _refuse_missing(ctx: click.Context, location: Location) -> None:
+    import shlex
 
-    if location.missing is not None:
-        raise StoreUnavailableError(
-            f"there is no store at {location.missing} (chosen by: {location.why}); "
-            '"moltnet-storage migrate up" creates one'
-        )
+    from moltnet_core import StoreUnavailableError
+    from moltnet_core.config import redact_url
+
+    if location.missing is None:
+        return
+    options, words = globals_of(ctx), ["moltnet-storage"]
+    if options.store:
+        words += ["--store", redact_url(options.store)]
+    elif options.config_file:
+        words += ["--config", options.config_file]
+    raise StoreUnavailableError(
+        f"there is no store at {location.missing} (chosen by: {location.why}); "
+        f'check the path, or create one with "{shlex.join([*words, "migrate", "up"])}"'
+    )
 
 
 @contextmanager
-def _open(location: Location, *, read_only: bool, migrate: Any) -> Iterator[Store]:
+def _open(location: Location, *, read_only: bool, migrate: Any, upgrade: bool = False) -> Iterator[Store]:
     from moltnet_core import MoltnetError, open_store
 
     try:
         store = open_store(location.config, read_only=read_only, migrate=migrate)
+        if upgrade and store.needs_migration:
+            try:
+                announce(store)
+                store.migrate()
+            except BaseException:
+                store.close()
+                raise
     except MoltnetError as error:
         if exit_code(error) == FOUND:
             raise StoreNotOpenedError(str(error)) from error

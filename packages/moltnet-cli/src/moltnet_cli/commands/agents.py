@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from moltnet_cli.listing import print_pages
+from moltnet_cli.networks import of_store
 from moltnet_cli.options import Noun, Paging, dry_run_option, examples, globals_of, paging_options
 from moltnet_cli.rendering import Column, print_json, print_text, read_input, safe
 from moltnet_cli.stores import locate, reading, rehearsing, writing
@@ -92,26 +93,30 @@ def register(
     from moltnet_core.derivation import merge_registration
     from moltnet_core.validation import check_member_id, prepare_registration
 
-    network = locate(ctx).surroundings().network
     check_member_id(agent_id, "AGENT")
     credential = _credential(ctx, from_stdin=credential_stdin)
     if token:
         credential = f"agent-token:{hashlib.sha256(credential.encode()).hexdigest()}"
-    # Checked before anything is opened, so that a mistake leaves no new store behind.
-    registration = prepare_registration(AgentRegistration(agent_id, network, credential, name, uid, uri))
+
+    def prepared(network: str) -> AgentRegistration:
+        return prepare_registration(AgentRegistration(agent_id, network, credential, name, uid, uri))
+
+    # A mistake is told before anything is opened, and nothing is created or upgraded for it.
+    prepared(locate(ctx).surroundings().network)
     try:
-        if dry_run:
-            with rehearsing(ctx, create=True) as seen:
-                known = seen.get_agent(agent_id) if seen is not None else None
-                stored = merge_registration(known, registration, rebind=reconcile)
-        else:
+        with rehearsing(ctx, create=True, dry_run=dry_run) as seen:
+            known = seen.get_agent(agent_id) if seen is not None else None
+            # An update keeps the network.
+            registration = prepared((known and known.network_id) or of_store(ctx, seen))
+            stored = merge_registration(known, registration, rebind=reconcile)
+        if not dry_run:
             with writing(ctx, create=True) as store:
                 stored = (store.reconcile_agent if reconcile else store.register_agent)(registration)
     except AgentCredentialError as error:
         raise click.ClickException(
             f"the agent {agent_id!r} is registered with another credential; --reconcile binds it to this one"
         ) from error
-    _show(ctx, stored, dry_run=dry_run)
+    _show(ctx, stored, "register" if known is None else "update", dry_run=dry_run)
 
 
 @agents.command(epilog=examples("moltnet-storage agents remove alice", "moltnet-storage agents remove alice --rooms"))
@@ -121,10 +126,10 @@ def register(
 @click.pass_context
 def remove(ctx: click.Context, agent_id: str, rooms: bool, dry_run: bool) -> None:
     """Drop an agent's registration, so that anybody may register its id anew. An unknown agent is no error."""
-    with rehearsing(ctx, create=False) if dry_run else reading(ctx) as seen:
+    with rehearsing(ctx, create=False, dry_run=dry_run) as seen:
         known = seen is not None and seen.get_agent(agent_id) is not None
         member = seen.get_member(agent_id) if seen is not None and rooms else None
-    if not dry_run:
+    if not dry_run and (known or member is not None):
         with writing(ctx, create=False) as store:
             store.remove_agent(agent_id)
             if rooms:
@@ -162,11 +167,11 @@ def _credential(ctx: click.Context, *, from_stdin: bool) -> str:
     return answer
 
 
-def _show(ctx: click.Context, agent: AgentRegistration, *, dry_run: bool) -> None:
+def _show(ctx: click.Context, agent: AgentRegistration, verb: str, *, dry_run: bool) -> None:
     from moltnet_core import to_json
 
     if globals_of(ctx).as_json:
         print_json(to_json(agent), dry_run=dry_run)
         return
-    did = "would register" if dry_run else "registered"
+    did = f"would {verb}" if dry_run else f"{verb.removesuffix('e')}ed"
     print_text(safe(f"{did} the agent {agent.agent_id} with the uid {agent.actor_uid}"))

@@ -55,5 +55,6 @@ def artifacts(
             lambda page: store.list_artifacts(chosen, page, on_corrupt="skip"),
             paging,
             _COLUMNS,
-            empty="no artifacts",
+            empty="no artifacts" if conversation is None else f"no artifacts in {conversation}",
+            check=None if conversation is None else lambda: conversation.check_exists(store),
         )

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from moltnet_cli.failures import exit_code, one_line
+from moltnet_cli.networks import networks_of
 from moltnet_cli.options import Verb, examples, globals_of
 from moltnet_cli.rendering import Column, print_json, print_rows, print_text, safe, warn
 from moltnet_cli.stores import Location, locate, on_warning, reading
@@ -85,6 +86,7 @@ def _state(ctx: click.Context, location: Location) -> dict[str, Any]:
         status = store.migration_status()
         return {
             "store": dict(store.describe()),
+            "networks": networks_of(store),
             "counts": attrs.asdict(store.counts()),
             "schema": {series.series: {"applied": series.applied, "known": series.known} for series in status.series},
             "pending": [step.label for step in status.pending],
@@ -93,6 +95,7 @@ def _state(ctx: click.Context, location: Location) -> dict[str, Any]:
 
 def _print(shown: dict[str, Any]) -> None:
     backend = shown["backend"]
+    stored = shown.get("networks", [])
     installed = f"{backend['distribution']} {backend['version']}, moltnet-core {shown['core_version']}"
     _section(
         "store",
@@ -100,6 +103,7 @@ def _print(shown: dict[str, Any]) -> None:
         ("chosen by", shown["chosen_by"]),
         ("configuration file", shown["config_file"]),
         ("network", shown["network"]),
+        *([("networks stored", ", ".join(stored))] if stored not in ([], [shown["network"]]) else []),
         ("durability", backend["durability"]),
         ("installed", installed),
         *shown.get("store", {}).items(),

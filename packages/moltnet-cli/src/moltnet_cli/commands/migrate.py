@@ -9,7 +9,7 @@ import click
 
 from moltnet_cli.options import Noun, dry_run_option, examples, globals_of
 from moltnet_cli.rendering import Column, note, print_json, print_rows
-from moltnet_cli.stores import reading, rehearsing, writing
+from moltnet_cli.stores import announce, reading, rehearsing, writing
 
 if TYPE_CHECKING:
     from moltnet_core import Counts
@@ -73,9 +73,14 @@ def plan(ctx: click.Context) -> None:
     The time is a rough estimate from the number of rows.
     """
     with reading(ctx) as store:
-        pending = store.migration_status().pending
-        counts = store.counts() if pending else None
-    _print_plan(ctx, pending, counts)
+        found = store.migration_status()
+        counts = store.counts() if found.pending else None
+    newer = [series for series in found.series if series.applied > series.known > 0]
+    if found.pending or not newer:
+        _print_plan(ctx, found.pending, counts)
+    if newer:
+        versions = ", ".join(f"{each.series} at version {each.applied} of {each.known} known" for each in newer)
+        raise click.ClickException(f"the schema is newer than this software ({versions}); install a newer version")
 
 
 @migrate.command(epilog=examples("moltnet-storage migrate up --dry-run", "moltnet-storage migrate up"))
@@ -87,15 +92,13 @@ def up(ctx: click.Context, dry_run: bool) -> None:
     Each step is a transaction of its own: where one fails, those before it stay and the store goes on working.
     """
     if dry_run:
-        with rehearsing(ctx, create=True) as seen:
+        with rehearsing(ctx, create=True, dry_run=True) as seen:
             if seen is not None:
                 pending = seen.migration_status().pending
                 _print_plan(ctx, pending, seen.counts() if pending else None)
         return
-    with writing(ctx, create=True, migrate="later") as store:
-        pending = store.migration_status().pending
-        if pending:
-            note(f"applying {', '.join(step.label for step in pending)}")
+    with writing(ctx, create=True, upgrade=False) as store:
+        announce(store)
         applied = store.migrate()
     if globals_of(ctx).as_json:
         for step in applied:

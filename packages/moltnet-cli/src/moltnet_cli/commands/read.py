@@ -43,9 +43,7 @@ def read(
             conversation.reader(store),
             paging,
             COLUMNS,
-            empty=lambda: (
-                f"no messages in {conversation}"
-                + ("" if conversation.exists(store) else " (there is no such conversation)")
-            ),
+            empty=f"no messages in {conversation}",
+            check=lambda: conversation.check_exists(store),
             show=show_messages,
         )

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from moltnet_cli.conversations import ROOM
+from moltnet_cli.conversations import ROOM, was_removed
 from moltnet_cli.failures import FOUND
 from moltnet_cli.listing import print_pages
+from moltnet_cli.networks import of_store
 from moltnet_cli.options import Noun, Paging, dry_run_option, examples, globals_of, paging_options
 from moltnet_cli.rendering import Column, note, print_json, print_rows, print_text, safe, warn
 from moltnet_cli.stores import locate, reading, rehearsing, writing
@@ -86,14 +87,16 @@ def create(
     from moltnet_core import Room, RoomExistsError
     from moltnet_core.validation import prepare_room
 
-    network = locate(ctx).surroundings().network
-    # Checked before anything is opened, so that a mistake leaves no new store behind.
-    room = prepare_room(Room(room_id, network, name, members, visibility, write_policy))
-    if dry_run:
-        with rehearsing(ctx, create=True) as seen:
-            if seen is not None and (taken := _taken(seen, room.id)) is not None:
-                raise RoomExistsError(room.id, removed=taken)
-    else:
+    def prepared(network: str) -> Room:
+        return prepare_room(Room(room_id, network, name, members, visibility, write_policy))
+
+    # A mistake is told before anything is opened, and nothing is created or upgraded for it.
+    room_id = prepared(locate(ctx).surroundings().network).id
+    with rehearsing(ctx, create=True, dry_run=dry_run) as seen:
+        if seen is not None and (taken := _taken(seen, room_id)) is not None:
+            raise RoomExistsError(room_id, removed=taken)
+        room = prepared(of_store(ctx, seen))
+    if not dry_run:
         with writing(ctx, create=True) as store:
             room = store.create_room(room)
     _show(ctx, room, f"the room {room.id} in the network {room.network_id}", "create", dry_run=dry_run)
@@ -120,14 +123,15 @@ def members(ctx: click.Context, room_id: str, add: tuple[str, ...], remove: tupl
     if not added and not removed:
         with reading(ctx) as store:
             room = _get(store, room_id)
-    elif dry_run:
-        with rehearsing(ctx, create=False) as seen:
-            room = _get(seen, room_id)
-        room = attrs.evolve(room, members=tuple(sorted({*room.members, *added} - set(removed))))
-        note("dry run: the members would be")
     else:
-        with writing(ctx, create=False) as store:
-            room = store.update_room_members(room_id, added, removed)
+        with rehearsing(ctx, create=False, dry_run=dry_run) as seen:
+            room = _get(seen, room_id)
+        if dry_run:
+            room = attrs.evolve(room, members=tuple(sorted({*room.members, *added} - set(removed))))
+            note("dry run: the members would be")
+        else:
+            with writing(ctx, create=False) as store:
+                room = store.update_room_members(room_id, added, removed)
     if globals_of(ctx).as_json:
         print_json(_json(room), dry_run=dry_run)
         return
@@ -144,18 +148,21 @@ def members(ctx: click.Context, room_id: str, add: tuple[str, ...], remove: tupl
 def remove(ctx: click.Context, room_id: str, yes: bool, dry_run: bool) -> None:
     """Remove a room: its members go and nothing can be sent to it, its history stays, its id stays taken.
 
-    At a terminal it asks first.
+    At a terminal it asks first; elsewhere it wants --yes.
     """
+    at_terminal = sys.stdin is not None and sys.stdin.isatty()
+    if not yes and not dry_run and not at_terminal:
+        raise click.UsageError("this cannot be undone, and nobody can be asked here: add --yes", ctx)
     around = locate(ctx).surroundings()
     if room_id in around.rooms:
         warn(
             f"{around.file} declares the room {room_id}: the Moltnet server does not start while a removed room "
             "is declared; take it out of the file's rooms as well"
         )
-    with rehearsing(ctx, create=False) if dry_run else reading(ctx) as seen:
+    with rehearsing(ctx, create=False, dry_run=dry_run) as seen:
         room = _get(seen, room_id)
     if not dry_run:
-        if not yes and sys.stdin is not None and sys.stdin.isatty():
+        if not yes:
             question = f"Remove the room {safe(room.id)} with {len(room.members)} member(s)? This cannot be undone."
             if not click.confirm(question, err=True):
                 note("nothing was removed")
@@ -178,11 +185,7 @@ def _taken(store: Store, room_id: str) -> bool | None:
     """Whether the id is a removed room's; ``None`` if it is free."""
     if store.get_room(room_id) is not None:
         return False
-    with store.snapshot() as snapshot:
-        for record in snapshot.records("room", on_corrupt="skip"):
-            if record.id == room_id:
-                return True
-    return None
+    return True if was_removed(store, room_id) else None
 
 
 def _json(room: Room) -> dict[str, object]:

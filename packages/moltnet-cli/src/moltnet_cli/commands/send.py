@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from moltnet_cli.conversations import CONVERSATION, ROOM, Conversation
+from moltnet_cli.networks import of_conversation
 from moltnet_cli.options import Verb, dry_run_option, examples, globals_of
-from moltnet_cli.rendering import print_json, print_text, read_input, safe
-from moltnet_cli.stores import locate, rehearsing, writing
+from moltnet_cli.rendering import note, print_json, print_text, read_input, safe
+from moltnet_cli.stores import rehearsing, writing
 
 if TYPE_CHECKING:
     from moltnet_core import AppendResult, Message, Part, Store, Target
@@ -69,24 +70,16 @@ def send(
 
     _check_options(ctx, conversation, room=room, parent=parent, partners=partners)
     parts = _parts(ctx, text, url, filename, media_type, data)
-    network = locate(ctx).surroundings().network
-
-    def message(store: Store | None) -> Message:
-        return Message(
-            network,
-            _target(ctx, store, conversation, sender, room, parent, partners),
-            Actor(from_type, sender),
-            parts,
-            mentions,
-            message_id or new_message_id(),
-        )
-
-    if dry_run:
-        with rehearsing(ctx, create=False) as seen:
-            result = _rehearse(seen, message(seen))
-    else:
+    if filename and not url:
+        note("of a file only the name is stored, not its content")
+    with rehearsing(ctx, create=False, dry_run=dry_run) as seen:
+        target = _target(ctx, seen, conversation, sender, room, parent, partners)
+        network = of_conversation(ctx, seen, conversation, target.room_id)
+        message = Message(network, target, Actor(from_type, sender), parts, mentions, message_id or new_message_id())
+        result = _rehearse(seen, message)
+    if not dry_run:
         with writing(ctx, create=False) as store:
-            result = store.append_message(message(store))
+            result = store.append_message(message)
     _show(ctx, conversation, result, dry_run=dry_run)
 
 
@@ -104,6 +97,10 @@ def _parts(
     from moltnet_core import Part
 
     parts = []
+    for name, value in (("TEXT", text), ("--url", url), ("--file", filename), ("--media-type", media_type)):
+        _check_utf8(ctx, name, value)
+    for value in data:
+        _check_utf8(ctx, "--data", value)
     if text == "-":
         try:
             text = read_input().decode()
@@ -121,6 +118,14 @@ def _parts(
     if not parts:
         raise click.UsageError("nothing to send: give a TEXT, --url, --file or --data", ctx)
     return tuple(parts)
+
+
+def _check_utf8(ctx: click.Context, name: str, value: str | None) -> None:
+    """Bytes of an argument that are not UTF-8 come as lone surrogates."""
+    try:
+        (value or "").encode()
+    except UnicodeEncodeError:
+        raise click.UsageError(f"{name} is not UTF-8", ctx) from None
 
 
 def _guess(name: str) -> str | None:
@@ -189,9 +194,16 @@ def _target(
     return Target.dm(conversation.id, dict.fromkeys((*known, *partners)))
 
 
+def _check_room(store: Store | None, target: Target) -> None:
+    from moltnet_core import RoomNotFoundError
+
+    if store is not None and target.room_id is not None and store.get_room(target.room_id) is None:
+        raise RoomNotFoundError(target.room_id)
+
+
 def _rehearse(store: Store | None, message: Message) -> AppendResult:
     """What an append would give, or raise."""
-    from moltnet_core import AppendResult, Duplicate, DuplicateMessageError, RoomNotFoundError, ThreadRoomMismatchError
+    from moltnet_core import AppendResult, Duplicate, DuplicateMessageError, ThreadRoomMismatchError
     from moltnet_core.derivation import derive
     from moltnet_core.validation import prepare_message
 
@@ -201,8 +213,7 @@ def _rehearse(store: Store | None, message: Message) -> AppendResult:
     target = new.message.target
     if store.get_message(new.message.id) is not None:
         raise DuplicateMessageError([Duplicate(0, new.message.id, identical=False)])
-    if target.room_id is not None and store.get_room(target.room_id) is None:
-        raise RoomNotFoundError(target.room_id)
+    _check_room(store, target)
     thread = store.get_thread(new.thread.id) if new.thread is not None else None
     if new.thread is not None and thread is not None and thread.room_id != new.thread.room_id:
         raise ThreadRoomMismatchError(thread.id, new.thread.room_id, thread.room_id)

@@ -13,7 +13,7 @@ from moltnet_cli.conversations import CONVERSATION, Conversation
 from moltnet_cli.failures import INTERRUPTED
 from moltnet_cli.listing import report_skipped
 from moltnet_cli.messages import COLUMNS, show_messages
-from moltnet_cli.options import MAX_LIMIT, Verb, examples, globals_of
+from moltnet_cli.options import MAX_LIMIT, NumberType, Verb, examples, globals_of
 from moltnet_cli.rendering import Rows, note, on_terminal, print_json, warn
 from moltnet_cli.stores import reading
 
@@ -36,7 +36,7 @@ _DEFAULT: Final = 10
 )
 @click.argument("conversation", type=CONVERSATION)
 @click.option(
-    "--limit", type=click.IntRange(0, MAX_LIMIT), default=_DEFAULT, show_default=True, help="How many to begin with."
+    "--limit", type=NumberType(0, MAX_LIMIT), default=_DEFAULT, show_default=True, help="How many to begin with."
 )
 @click.option(
     "--interval",
@@ -51,8 +51,8 @@ _DEFAULT: Final = 10
 def tail(ctx: click.Context, conversation: Conversation, limit: int, interval: float, follow: bool) -> None:
     """Show the newest messages of a conversation and follow it.
 
-    CONVERSATION is room:ID, thread:ID or dm:ID; it need not exist yet. When the store cannot be reached for a while,
-    it says so and tries again. Ctrl-C ends it, with exit code 130.
+    CONVERSATION is room:ID, thread:ID or dm:ID; when it is followed, it need not exist yet. When the store cannot be
+    reached for a while, it says so and tries again. Ctrl-C ends it, with exit code 130.
     """
     with reading(ctx) as store:
         follower = Follower(conversation.reader(store))
@@ -60,9 +60,12 @@ def tail(ctx: click.Context, conversation: Conversation, limit: int, interval: f
         try:
             shown = follower.begin(limit)
             printer(shown)
+            if not shown and not follow:
+                conversation.check_exists(store)
             if follow:
                 if not shown and limit:
-                    note(f"no messages in {conversation} yet; waiting")
+                    unknown = "" if conversation.exists(store) else " (there is no such conversation yet)"
+                    note(f"no messages in {conversation} yet; waiting{unknown}")
                 _follow(follower, printer, interval)
         except KeyboardInterrupt:
             ctx.exit(INTERRUPTED)

@@ -40,9 +40,7 @@ def threads(
             lambda page: store.list_threads(room_id, page, on_corrupt="skip"),
             paging,
             _COLUMNS,
-            empty=lambda: (
-                f"no threads in {room_id}"
-                + ("" if Conversation("room", room_id).exists(store) else " (there is no such room)")
-            ),
+            empty=f"no threads in {room_id}",
+            check=lambda: Conversation("room", room_id).check_exists(store),
             by_id=True,
         )
