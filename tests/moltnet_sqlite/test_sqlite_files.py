@@ -186,6 +186,7 @@ def test_a_link_to_a_database_stays_one(tmp_path: Path) -> None:
         store.append_message(a_message("through-the-link"))
         # What SQLite keeps beside the file is beside the file, or two programs would not see each other.
         assert {found.name for found in real.parent.iterdir()} == {"moltnet.db", "moltnet.db-wal", "moltnet.db-shm"}
+        assert "write-ahead log" in store.describe()
     assert link.is_symlink()
     assert link.readlink() == real
     assert [found.name for found in link.parent.iterdir()] == ["link.db"]

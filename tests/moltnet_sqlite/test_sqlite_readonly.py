@@ -342,6 +342,24 @@ def test_beside_a_log_with_its_index_it_is_read(unwritable: Path, start: Start) 
     assert tree(unwritable.parent) == before
 
 
+def test_through_a_link_in_a_folder_that_cannot_be_written(unwritable: Path, tmp_path: Path, start: Start) -> None:
+    """What counts is what is beside the file that the link leads to."""
+    link = tmp_path / "links" / "link.db"
+    link.parent.mkdir()
+    link.symlink_to(unwritable)
+    link.parent.chmod(0o555)
+    with open_store(url_of(unwritable)) as store:
+        store.append_message(a_message("live"))
+        for found in unwritable.parent.iterdir():
+            found.chmod(0o666)
+        unwritable.parent.chmod(0o777)
+        assert start(read_unprivileged, link).rest() == [[*MESSAGES, "live"], {"error": None}]
+    leave_a_log(unwritable, with_shm=False)
+    for found in unwritable.parent.iterdir():
+        found.chmod(0o666)
+    assert start(read_unprivileged, link).rest() == [["m0", "t", "d", "live"], {"error": None}]
+
+
 def test_a_live_database_in_a_folder_of_somebody_else(unwritable: Path, start: Start) -> None:
     """A server runs as another user: its files may be read, its folder not written."""
     with open_store(url_of(unwritable)) as store:
