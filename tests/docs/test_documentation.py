@@ -10,8 +10,10 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 
+from moltnet_cli.app import cli
 from moltnet_core import errors
 from moltnet_core.config import describe
 from moltnet_core.plugins import hookspecs, installed_backends, load_backend
@@ -109,6 +111,30 @@ def test_every_setting_says_what_it_is_for() -> None:
         for setting in describe(backend.settings, name):
             assert setting.help, f"{name}.{setting.name} has no help"
             assert setting.variable == f"MOLTNET_{name.upper()}_{setting.name.upper()}"
+
+
+def commands(command: click.Command, name: str) -> Iterator[tuple[str, click.Command]]:
+    """A command with all below it, by what one types."""
+    yield name, command
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for each in command.list_commands(context):
+            found = command.get_command(context, each)
+            assert found is not None
+            yield from commands(found, f"{name} {each}")
+
+
+def test_every_command_and_option_is_documented() -> None:
+    page = (ROOT / "docs" / "command-line.md").read_text(encoding="utf-8")
+    assert "click:: moltnet_cli.app:cli" in page
+    assert ":nested: full" in page
+    found = dict(commands(cli, "moltnet-storage"))
+    assert {"moltnet-storage rooms create", "moltnet-storage migrate plan", "moltnet-storage tail"} <= set(found)
+    for name, command in found.items():
+        assert command.help, f"{name} has no help"
+        for parameter in command.params:
+            if isinstance(parameter, click.Option) and not parameter.hidden:
+                assert parameter.help, f"{name} {parameter.opts[0]} has no help"
 
 
 def test_every_page_is_in_the_table_of_contents() -> None:
