@@ -22,6 +22,7 @@ from tests.moltnet_sqlite.support import (
     tree,
     url_of,
 )
+from tests.privileges import give_up_privileges
 
 from moltnet_core import (
     BackendNotFoundError,
@@ -38,7 +39,6 @@ from moltnet_core import (
 
 Start = Callable[..., Child]
 SIDECARS = {"moltnet.db-wal", "moltnet.db-shm"}
-NOBODY = 65534
 
 
 def mode_of(path: Path) -> int:
@@ -284,10 +284,7 @@ def become_unprivileged() -> None:
     """Leave root, whom no permission stops, once all that is imported later is imported."""
     with tempfile.TemporaryDirectory() as folder:
         make_store(Path(folder, "moltnet.db"))
-    if os.geteuid() == 0:
-        os.setgroups([])
-        os.setgid(NOBODY)
-        os.setuid(NOBODY)
+    give_up_privileges()
 
 
 def use_unprivileged(path: str, mode: str) -> None:

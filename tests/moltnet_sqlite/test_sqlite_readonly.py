@@ -30,6 +30,7 @@ from tests.moltnet_sqlite.support import (
     tree,
     url_of,
 )
+from tests.privileges import give_up_privileges
 
 from moltnet_core import (
     AgentRegistration,
@@ -260,10 +261,7 @@ def read_unprivileged(path: str) -> None:
 
     with tempfile.TemporaryDirectory() as folder:
         make_store(Path(folder, "moltnet.db"))  # imports what is imported late
-    if os.geteuid() == 0:
-        os.setgroups([])
-        os.setgid(65534)
-        os.setuid(65534)
+    give_up_privileges()
 
     def read() -> None:
         with open_store(url_of(Path(path), mode="ro")) as store:

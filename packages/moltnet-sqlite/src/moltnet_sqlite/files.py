@@ -32,7 +32,8 @@ _NEXT_WRITE = 64 * 1024  # no more than this is written at once: the largest pag
 
 
 def sidecar(path: Path, suffix: str) -> Path:
-    """The ``-wal`` or ``-shm`` beside a database file."""
+    """The ``-wal`` or ``-shm`` beside a database file; of a symbolic link, beside what it leads to."""
+    path = path.resolve()
     return path.with_name(path.name + suffix)
 
 
@@ -85,7 +86,7 @@ def _exists(path: Path) -> bool:
 
 
 def _check_writable(path: Path) -> None:
-    for place in (path, path.parent):
+    for place in (path, path.resolve().parent):
         if not os.access(place, os.W_OK):
             raise ReadOnlyStoreError(
                 f"{place} cannot be written by this user; open the database with mode=ro to read it, "
@@ -118,7 +119,7 @@ def is_full(path: Path) -> bool:
         sizes = [each.stat().st_size for each in (path, sidecar(path, "-wal")) if each.exists()]
         if limit != resource.RLIM_INFINITY and any(size + _NEXT_WRITE > limit for size in sizes):
             return True
-        return os.statvfs(path.parent).f_bavail == 0
+        return os.statvfs(path.resolve().parent).f_bavail == 0
     except OSError:
         return False  # it is not there any more, which is another error
 
@@ -128,7 +129,7 @@ def needs_immutable(path: Path) -> bool:
 
     :raises StoreUnavailableError: its ``-wal`` holds data that cannot be read without a ``-shm``.
     """
-    if os.access(path.parent, os.W_OK) or sidecar(path, "-shm").exists():
+    if os.access(path.resolve().parent, os.W_OK) or sidecar(path, "-shm").exists():
         return False
     wal = sidecar(path, "-wal")
     if wal.exists() and wal.stat().st_size > 0:
