@@ -28,6 +28,7 @@ __all__ = ["SQLiteDatabase", "SQLitePool", "SQLiteSession"]
 _IDLE_CONNECTIONS = 8
 _ROWS_AT_ONCE = 500
 _WRITES_BETWEEN_LOOKS = 16
+_WRITES_BETWEEN_TRIES = 64 * _WRITES_BETWEEN_LOOKS
 _LARGE_LOG = 16 * 1024 * 1024
 _HUGE_LOG = 256 * 1024 * 1024
 _LOG_PATIENCE_MS = 50
@@ -241,9 +242,13 @@ class SQLitePool:
             return
         try:
             size = self._log_file.stat().st_size
-            if size > self._log_limit and self._begin_log_anew():
+            # A try that is blocked costs time: the next one comes when the log has grown further, or after a while.
+            again = size > _LARGE_LOG and self._writes % _WRITES_BETWEEN_TRIES == 0
+            if size <= self._log_limit and not again:
+                return
+            if self._begin_log_anew():
                 self._log_limit, self._log_told = _LARGE_LOG, _HUGE_LOG
-            elif size > self._log_limit:
+            else:
                 self._log_limit = size + _LARGE_LOG
                 if size > self._log_told:
                     self._log_told = 2 * size
