@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.moltnet_sqlite.support import Child
+
+
+@pytest.fixture(autouse=True)
+def _removable(request: pytest.FixtureRequest) -> Iterator[None]:
+    """What tests made read-only can be deleted afterwards, also by somebody who is not root."""
+    made = request.getfixturevalue("tmp_path") if "tmp_path" in request.fixturenames else None
+    yield
+    for folder, names, _ in os.walk(made) if made else ():
+        for found in (Path(folder, name) for name in names):
+            if not found.is_symlink():
+                found.chmod(found.stat().st_mode | 0o700)
 
 
 @pytest.fixture

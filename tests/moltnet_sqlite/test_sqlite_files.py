@@ -358,12 +358,14 @@ def test_a_folder_that_may_not_be_entered(shared: Path, start: Start) -> None:
 def test_a_file_that_may_not_be_read(shared: Path, start: Start) -> None:
     path = shared / "moltnet.db"
     make_store(path)
-    path.chmod(0o000)
     before = tree(shared)
+    mode_before = mode_of(path)
+    path.chmod(0o000)
     for mode in ("rw", "ro"):
         (found,) = start(use_unprivileged, path, mode).rest()
         assert found["error"] in ("ReadOnlyStoreError", "StoreUnavailableError")
         assert found["foreign"] == []
+    path.chmod(mode_before)
     assert tree(shared) == before
 
 
