@@ -117,18 +117,14 @@ class Reader:
                 query = member.select(member.member_id).distinct().where(peewee.fn.EXISTS(live))
                 return self._members([row[0] for row in self._by_id(query, "member_id", before, after, limit)])
 
-    def has_cursor(self, listing: Listing, before: str | None, after: str | Start | None) -> bool:
-        """Whether the cursor, if the listing needs it to be an item, is one."""
+    def require_cursor(self, listing: Listing, before: str | None, after: str | Start | None) -> None:
+        """:raises InvalidCursorError: the listing's cursors are items of it, and this one is none."""
         cursor = before if before is not None else after
         if not isinstance(cursor, str) or not isinstance(listing, BY_TIME):
-            return True
+            return
         queries, scope, _, _ = self._of_listing(listing)
-        return bool(self._session.fetch(queries.find, scope | {"cursor": cursor}))
-
-    def require_cursor(self, listing: Listing, before: str | None, after: str | Start | None) -> None:
-        """:raises InvalidCursorError: as :meth:`has_cursor` finds."""
-        if not self.has_cursor(listing, before, after):
-            raise InvalidCursorError(str(after if before is None else before))
+        if not self._session.fetch(queries.find, scope | {"cursor": cursor}):
+            raise InvalidCursorError(cursor)
 
     def _of_listing(self, listing: Listing) -> tuple[PageQueries, dict[str, Any], str, Callable[..., Any]]:
         messages, artifacts = self._tools.statements.messages, self._tools.statements.artifacts
