@@ -136,6 +136,21 @@ def from_table(dialect: Dialect, table: str) -> str:
     return f"{dialect.table(table)} AS {table}"
 
 
+def counting(dialect: Dialect, table: str, key: str, also: Sequence[str] = (), same: str = "") -> str:
+    """What follows the insertion of a thread or DM where one is there already: it counts more messages.
+
+    :param also: further columns that are taken over.
+    :param same: a column that has to be the same, or nothing is done.
+    """
+    old, new = f"{table}.last_message_at", "excluded.last_message_at"
+    taken = "".join(f", {column} = excluded.{column}" for column in also)
+    condition = f" WHERE {table}.{same} = excluded.{same}" if same else ""
+    return f"""ON CONFLICT ({key}) DO UPDATE SET
+                message_count = {table}.message_count + excluded.message_count,
+                last_message_at = CASE WHEN {dialect.time_key(new)} > {dialect.time_key(old)}
+                    THEN {new} ELSE {old} END{taken}{condition}"""
+
+
 def make_statements(dialect: Dialect) -> Statements:
     """All statements in one engine's spelling."""
 
@@ -147,18 +162,8 @@ def make_statements(dialect: Dialect) -> Statements:
     def named(name: str) -> str:
         return dialect.named.format(name)
 
-    def later(table: str) -> str:
-        old, new = f"{table}.last_message_at", "excluded.last_message_at"
-        return f"CASE WHEN {dialect.time_key(new)} > {dialect.time_key(old)} THEN {new} ELSE {old} END"
-
     def count(table: str, key: str, also: Sequence[str] = (), same: str = "") -> str:
-        taken = "".join(f", {column} = excluded.{column}" for column in also)
-        condition = f" WHERE {table}.{same} = excluded.{same}" if same else ""
-        return f"""
-            {insert(table)}
-            ON CONFLICT ({key}) DO UPDATE SET
-                message_count = {table}.message_count + excluded.message_count,
-                last_message_at = {later(table)}{taken}{condition}"""
+        return f"{insert(table)} {counting(dialect, table, key, also, same)}"
 
     key, by_id = dialect.time_key("created_at"), dialect.by_code_point("id")
     messages, rooms, threads, dms = (
