@@ -65,7 +65,7 @@ class Server:
 
     # -- ways in -------------------------------------------------------------------------------------
 
-    def login(self, host: Host = "tcp", **changes: str | None) -> dict[str, str]:
+    def login(self, host: Host = "tcp", /, **changes: str | None) -> dict[str, str]:
         """libpq's parameters for the stores' role and this object's database, but for the changes.
 
         :param host: ``socket`` goes through the Unix socket, of a server of our own.
@@ -78,11 +78,11 @@ class Server:
                 login[key] = value
         return login
 
-    def dsn(self, host: Host = "tcp", **changes: str | None) -> str:
+    def dsn(self, host: Host = "tcp", /, **changes: str | None) -> str:
         """A DSN in libpq's words: ``dsn(user="ann", password="secret")``; ``None`` leaves a word out."""
         return str(make_dsn(**self.login(host, **changes)))
 
-    def url(self, host: Host = "tcp", *, schema: str | None = None, **changes: str | None) -> str:
+    def url(self, host: Host = "tcp", /, *, schema: str | None = None, **changes: str | None) -> str:
         """A store's URL: ``url(schema=server.new_schema())`` is a place where no store is yet."""
         words = self.login(host, **changes)
         user, password, database = (quote(words.pop(key, ""), safe="") for key in ("user", "password", "dbname"))

@@ -70,7 +70,8 @@ def wait_until_gone(folder: Path) -> None:
     for keeper in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             if str(folder).encode() in keeper.read_bytes():
-                select.select([os.pidfd_open(int(keeper.parent.name))], [], [], 60)
+                with os.fdopen(os.pidfd_open(int(keeper.parent.name))) as ended:
+                    select.select([ended], [], [], 60)
         except (FileNotFoundError, ProcessLookupError):
             continue
     assert not folder.exists()
