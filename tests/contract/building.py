@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.postgres.shared import new_location
 
 from moltnet_core import (
     LOAD_ORDER,
@@ -30,9 +32,10 @@ from moltnet_core.plugins import load_backend
 # A backend joins by a line here: how a new location of its own looks.
 LOCATIONS: dict[str, Callable[[Path], str]] = {
     "memory": lambda path: "memory://",
+    "postgres": lambda path: new_location(),
     "sqlite": lambda path: f"sqlite:///{path}.db",
 }
-BACKENDS = sorted(LOCATIONS)
+BACKENDS = sorted(LOCATIONS.keys() & entry_points(group="moltnet.storage").names)
 REFERENCE = "memory"  # whose behaviour is the contract's, in generated histories
 NETWORK = "net"
 START_OF_TIME = datetime(2026, 1, 1, tzinfo=UTC)
