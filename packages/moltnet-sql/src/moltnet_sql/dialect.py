@@ -35,6 +35,12 @@ class Dialect(ABC):
 
     # -- order ---------------------------------------------------------------------------------------
 
+    pages_by_range: ClassVar[bool] = False
+    """Whether a page beside a cursor is two plain statements in one transaction, and not a joined one.
+
+    For an engine where a statement costs no round trip, and sorting what two ranges gave does cost something.
+    """
+
     @abstractmethod
     def by_code_point(self, expression: str) -> str:
         """SQL by which a text orders and compares by code point."""

@@ -2,7 +2,8 @@
 
 A page goes by the listing's sort key. With a cursor it is read as two ranges, each of which an index yields in order:
 what shares the cursor's instant, and what is before or after that instant. One comparison with the whole key would be
-shorter, but SQLite uses no index for it when the key begins with an expression.
+shorter, but SQLite uses no index for it when the key begins with an expression. The ranges are a statement each, or
+joined in one, as the dialect says.
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ ARTIFACT_SCOPES = {
 class PageQueries:
     """The queries of one listing. Parameters by name: ``scope``, ``limit``, ``cursor``.
 
+    A page is what its statements give one after the other, up to the limit; they have to see one state.
+
     :param newest: the last rows, newest first.
     :param oldest: the first rows.
     :param before: the rows just before the cursor, newest first; none when the cursor is not in the listing.
@@ -43,10 +46,10 @@ class PageQueries:
     :param find: a row if the cursor is in the listing.
     """
 
-    newest: str
-    oldest: str
-    before: str
-    after: str
+    newest: tuple[str, ...]
+    oldest: tuple[str, ...]
+    before: tuple[str, ...]
+    after: tuple[str, ...]
     find: str
 
 
@@ -89,27 +92,35 @@ def _page_queries(dialect: Dialect, table: str, scope: str, tie: Sequence[str]) 
     def order(direction: str, *first: str) -> str:
         return ", ".join(f"{expression} {direction}" for expression in (*first, *ties))
 
-    def end(direction: str) -> str:
-        return f"SELECT {columns} FROM {table} WHERE {scope} ORDER BY {order(direction, key)} LIMIT {limit}"
+    def end(direction: str) -> tuple[str, ...]:
+        return (f"SELECT {columns} FROM {table} WHERE {scope} ORDER BY {order(direction, key)} LIMIT {limit}",)
 
-    def beside(compare: str, direction: str) -> str:
-        source = f"SELECT {columns}, {key} AS sort_key FROM {table} WHERE {scope}"
+    def beside(compare: str, direction: str) -> tuple[str, ...]:
         own, its = ", ".join(ties), ", ".join(tie)
         own = f"({own})" if len(ties) > 1 else own
-        return f"""
-            WITH place AS (SELECT {key} AS sort_key, {its} FROM {table} WHERE {scope} AND id = {cursor})
+
+        def ranges(selection: str, place: str) -> tuple[str, str]:
+            source, instant = f"SELECT {selection} FROM {table} WHERE {scope}", f"(SELECT sort_key FROM {place})"
+            same_instant = f"{source} AND {key} = {instant} AND {own} {compare} (SELECT {its} FROM {place})"
+            return (
+                f"{same_instant} ORDER BY {order(direction)} LIMIT {limit}",
+                f"{source} AND {key} {compare} {instant} ORDER BY {order(direction, key)} LIMIT {limit}",
+            )
+
+        place = f"SELECT {key} AS sort_key, {its} FROM {table} WHERE {scope} AND id = {cursor}"
+        if dialect.pages_by_range:
+            return ranges(columns, f"({place}) AS place")
+        same_instant, beyond = ranges(f"{columns}, {key} AS sort_key", "place")
+        return (
+            f"""
+            WITH place AS ({place})
             SELECT * FROM (
-                SELECT * FROM (
-                    {source} AND {key} = (SELECT sort_key FROM place) AND {own} {compare} (SELECT {its} FROM place)
-                    ORDER BY {order(direction)} LIMIT {limit}
-                ) AS same_instant
+                SELECT * FROM ({same_instant}) AS same_instant
                 UNION ALL
-                SELECT * FROM (
-                    {source} AND {key} {compare} (SELECT sort_key FROM place)
-                    ORDER BY {order(direction, key)} LIMIT {limit}
-                ) AS beyond
+                SELECT * FROM ({beyond}) AS beyond
             ) AS page
-            ORDER BY {order(direction, "sort_key")} LIMIT {limit}"""
+            ORDER BY {order(direction, "sort_key")} LIMIT {limit}""",
+        )
 
     return PageQueries(
         newest=end("DESC"),

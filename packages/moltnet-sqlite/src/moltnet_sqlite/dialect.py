@@ -44,6 +44,7 @@ class SQLiteDialect(Dialect):
     begin_read = "BEGIN"
     begin_write = "BEGIN IMMEDIATE"
     time_type = "TEXT"
+    pages_by_range = True
 
     def by_code_point(self, expression: str) -> str:
         return expression
