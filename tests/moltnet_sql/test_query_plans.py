@@ -146,6 +146,26 @@ def test_a_scan_along_an_index_happens_only_where_the_page_has_no_scope_and_no_c
     assert scans == {("artifacts_all", "newest"), ("artifacts_all", "oldest")}
 
 
+@every_form
+@every_query
+def test_a_page_is_planned_once(connection: Any, forms: dict[str, PageQueries], listing: str, query: str) -> None:
+    """And not anew for other parameters: whoever plans asks the authorizer."""
+    asked = 0
+
+    def allow(*_: object) -> int:
+        nonlocal asked
+        asked += 1
+        return 0
+
+    connection.set_authorizer(allow)
+    for sql in getattr(forms[listing], query):
+        connection.execute(sql, PARAMETERS).fetchall()
+        assert asked
+        asked = 0
+        connection.execute(sql, {"scope": "y", "cursor": "d", "limit": PAGE + 1}).fetchall()
+        assert not asked
+
+
 @pytest.mark.parametrize("listing", LISTINGS)
 def test_a_cursor_is_found_by_its_id(connection: Any, listing: str) -> None:
     (step,) = Plan(connection, LISTINGS[listing].find).reads()

@@ -160,8 +160,7 @@ class Reader:
                 break
         if after is None:
             rows.reverse()
-        decoded = self._rows.decoded
-        return [decoded(table, read, row) for row in rows]
+        return self._rows.decoded_page(table, read, rows)
 
     def _by_id(
         self, query: Any, key: str, before: str | None, after: str | Start | None, limit: int

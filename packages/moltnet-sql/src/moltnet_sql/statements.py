@@ -84,7 +84,8 @@ class Statements:
 def _page_queries(dialect: Dialect, table: str, scope: str, tie: Sequence[str]) -> PageQueries:
     """The queries of a listing ordered by (``created_at``, ``tie``…)."""
     scope = scope.format(scope=dialect.named.format("scope"))
-    limit, cursor = dialect.named.format("limit"), dialect.named.format("cursor")
+    # For each value of a bare LIMIT parameter SQLite would plan the statement anew.
+    limit, cursor = f"{dialect.named.format('limit')} + 0", dialect.named.format("cursor")
     columns = selected(dialect, table)
     key = dialect.time_key("created_at")
     ties = [dialect.by_code_point(column) if column.endswith("id") else column for column in tie]
