@@ -53,6 +53,11 @@ def lacking(capability: str) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("backend", chosen, indirect=True)
 
 
+def read_only(location: str) -> str:
+    """A location's URL with ``mode=ro``."""
+    return f"{location}{'&' if '?' in location else '?'}mode=ro"
+
+
 class Place:
     """Opens stores of one backend in one test's folder."""
 

@@ -82,7 +82,8 @@ def _finite(text: str) -> float:
     return value
 
 
-_decoder = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)
+_decoder: Any = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)
+_scan = _decoder.scan_once  # what decode() calls for the value itself
 
 
 def loads(text: str) -> Any:
@@ -93,13 +94,14 @@ def loads(text: str) -> Any:
     """
     if type(text) is not str:
         raise ValueError("not a text")
-    if text.count("[") + text.count("{") > MAX_READ_DEPTH and _depth(text) > MAX_READ_DEPTH:
+    if len(text) > MAX_READ_DEPTH < text.count("[") + text.count("{") and _depth(text) > MAX_READ_DEPTH:
         raise ValueError(f"nested more than {MAX_READ_DEPTH} levels deep")
+    # Every row passes here several times. White space around a value is rare, and looking for it every time costs a
+    # third of a page.
     try:
-        value, end = _decoder.raw_decode(text)
-    except json.JSONDecodeError:
+        value, end = _scan(text, 0)
+    except StopIteration:  # no value begins there
         return _decoder.decode(text)
-    # White space around a value is rare, and looking for it every time costs a third of a page.
     return value if end == len(text) else _decoder.decode(text)
 
 
@@ -377,25 +379,27 @@ def read_parts(text: str) -> tuple[Part, ...]:
         return ()
     if type(value) is not list:
         raise ValueError("parts is not a list")
-    parts = []
-    for item in value:
-        if type(item) is not dict:
-            raise ValueError("a part is not an object")
-        get = item.get
-        data = get("data")
-        if data is not None and type(data) is not dict:
-            raise ValueError("a part's data is not an object")
-        parts.append(
-            Part(
-                _required(get("kind"), "a part's kind"),
-                _text(get("text"), "a part's text"),
-                _text(get("media_type"), "a part's media_type"),
-                _text(get("url"), "a part's url"),
-                _text(get("filename"), "a part's filename"),
-                data,
-            )
-        )
-    return tuple(parts)
+    return tuple(map(_read_part, value))
+
+
+def _read_part(item: Any) -> Part:
+    if type(item) is not dict:
+        raise ValueError("a part is not an object")
+    get = item.get
+    kind, text = get("kind"), get("text")
+    if len(item) == 2 and type(kind) is str and type(text) is str:  # as nearly every part is
+        return Part(kind, text)
+    data = get("data")
+    if data is not None and type(data) is not dict:
+        raise ValueError("a part's data is not an object")
+    return Part(
+        _required(kind, "a part's kind"),
+        _text(text, "a part's text"),
+        _text(get("media_type"), "a part's media_type"),
+        _text(get("url"), "a part's url"),
+        _text(get("filename"), "a part's filename"),
+        data,
+    )
 
 
 @lru_cache(maxsize=4096)
@@ -428,10 +432,10 @@ def read_target(text: str) -> Target:
 def read_origin(text: str) -> MessageOrigin:
     """``origin_json`` as an origin; ``{}`` and ``null`` as two empty texts."""
     get = _object(text, "origin").get
-    return MessageOrigin(
-        _required(get("network_id"), "origin.network_id"),
-        _required(get("message_id"), "origin.message_id"),
-    )
+    network_id, message_id = get("network_id"), get("message_id")
+    if type(network_id) is str and type(message_id) is str:
+        return MessageOrigin(network_id, message_id)
+    return MessageOrigin(_required(network_id, "origin.network_id"), _required(message_id, "origin.message_id"))
 
 
 def read_mentions(text: str) -> tuple[str, ...]:
