@@ -29,6 +29,8 @@ __all__ = ["Writer"]
 
 _Conversations = dict[tuple[RecordKind, str], Any]
 
+_CREATED, _COUNTED = Appended(created=True), Appended()
+
 
 @define
 class _Tally:
@@ -52,7 +54,10 @@ class Writer:
         self._models = tools.models
         self._statements = tools.statements
         self._rows = tools.rows
-        self._reader = Reader(session, tools)
+
+    @property
+    def _reader(self) -> Reader:
+        return Reader(self._session, self._tools)
 
     # -- messages ------------------------------------------------------------------------------------
 
@@ -68,14 +73,16 @@ class Writer:
             moment = format_time(new.message.created_at)
             row = self._rows.message_row(new.message, moment)
             messages.append(row)
-            artifacts += [self._rows.artifact_row(artifact, row) for artifact in new.artifacts]
+            if new.artifacts:
+                artifacts += [self._rows.artifact_row(artifact, row) for artifact in new.artifacts]
             conversation = new.thread or new.dm
             if conversation is not None:
                 self._tally(tallies, conversation, moment)
-            appended.append(Appended(created=created))
+            appended.append(_CREATED if created else _COUNTED)
         self._insert(messages, artifacts, tallies)
-        for dm in {(new.dm.id, new.dm.participant_ids): new.dm for new in batch if new.dm is not None}.values():
-            self._join_dm(dm)
+        if known_dms:
+            for dm in {(new.dm.id, new.dm.participant_ids): new.dm for new in batch if new.dm is not None}.values():
+                self._join_dm(dm)
         return appended
 
     def _check_target(
