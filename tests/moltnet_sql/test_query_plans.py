@@ -105,9 +105,7 @@ class Plan:
 
 
 @every_query
-def test_a_page_is_read_along_an_index_of_ours_and_not_sorted(
-    connection: Any, listing: str, query: str
-) -> None:
+def test_a_page_is_read_along_an_index_of_ours_and_not_sorted(connection: Any, listing: str, query: str) -> None:
     plan = Plan(connection, *getattr(LISTINGS[listing], query))
     index = f"moltnet_ext_{listing}"
     by_cursor = query in ("before", "after")
@@ -285,7 +283,7 @@ def cost(connection: Any, queries: PageQueries, scope: str, cursor: str) -> dict
 
 @pytest.mark.parametrize("spread", [timedelta(microseconds=1), timedelta(0)], ids=["each its instant", "one instant"])
 def test_a_page_costs_the_same_however_long_the_conversation_is(
-    store: Store, connection: Any, spread: timedelta, forms: dict[str, PageQueries]
+    store: Store, connection: Any, spread: timedelta
 ) -> None:
     scopes = {"room": ("r", "general"), "thread": ("t", "t1"), "dm": ("d", "d1"), "all": ("d", "")}
     costs: list[dict[str, dict[str, int]]] = []
@@ -323,30 +321,3 @@ def test_a_room_s_page_does_not_cost_more_for_what_its_threads_hold(store: Store
     )
     after = cost(connection, STATEMENTS.messages["room"], "general", "r000025")
     assert all(after[query] <= 1.5 * before[query] + 5 for query in before), (before, after)
-
-
-@pytest.mark.parametrize("listing", LISTINGS)
-def test_a_page_is_the_same_by_range_and_joined(store: Store, connection: Any, listing: str) -> None:
-    """At every cursor, where three items share each instant."""
-    fill(store, 6, timedelta(0))
-    store.append_messages(
-        message(f"{kind}{instant}{number}", target, MOMENT + timedelta(seconds=instant - 1))
-        for kind, target in TARGETS.items()
-        for instant in range(3)
-        for number in range(3)
-    )
-    table, _, kind = listing.partition("_")
-    scope = {"room": "general", "thread": "t1", "dm": "d1", "all": ""}[kind]
-    cursors = [row[0] for row in connection.execute(f"SELECT id FROM {table}")]
-    beside = 0
-    for query in ("before", "after"):
-        for cursor in (*cursors, "unknown"):
-            parameters = {"scope": scope, "cursor": cursor, "limit": PAGE}
-            by_range = [
-                row for sql in getattr(LISTINGS[listing], query) for row in connection.execute(sql, parameters)
-            ][:PAGE]
-            (sql,) = getattr(JOINED[listing], query)
-            joined = [row[: len(TABLES[table])] for row in connection.execute(sql, parameters)]
-            assert by_range == joined
-            beside += len(joined)
-    assert beside > PAGE

@@ -29,6 +29,8 @@ __all__ = ["Writer"]
 
 _Conversations = dict[tuple[RecordKind, str], Any]
 
+_CREATED, _COUNTED = Appended(created=True), Appended()
+
 
 @define
 class _Tally:
@@ -53,7 +55,10 @@ class Writer:
         self._statements = tools.statements
         self._rows = tools.rows
         self._dialect = tools.rows.dialect
-        self._reader = Reader(session, tools)
+
+    @property
+    def _reader(self) -> Reader:
+        return Reader(self._session, self._tools)
 
     # -- messages ------------------------------------------------------------------------------------
 
@@ -69,16 +74,18 @@ class Writer:
             moment = format_time(new.message.created_at)
             row = self._rows.message_row(new.message, moment)
             messages.append(row)
-            artifacts += [self._rows.artifact_row(artifact, row) for artifact in new.artifacts]
+            if new.artifacts:
+                artifacts += [self._rows.artifact_row(artifact, row) for artifact in new.artifacts]
             conversation = new.thread or new.dm
             if conversation is not None:
                 self._tally(tallies, conversation, moment)
-            appended.append(Appended(created=created))
+            appended.append(_CREATED if created else _COUNTED)
         inserted = self._insert(messages, artifacts, tallies)
         if self._dialect.inserted is not None:
             appended = [Appended(created=_first_of(new.thread or new.dm, inserted)) for new in batch]
-        for dm in {(new.dm.id, new.dm.participant_ids): new.dm for new in batch if new.dm is not None}.values():
-            self._join_dm(dm)
+        if known_dms:
+            for dm in {(new.dm.id, new.dm.participant_ids): new.dm for new in batch if new.dm is not None}.values():
+                self._join_dm(dm)
         return appended
 
     def _check_target(
@@ -105,9 +112,10 @@ class Writer:
             if thread_rooms[thread_id] != new.thread.room_id:
                 raise ThreadRoomMismatchError(thread_id, new.thread.room_id, thread_rooms[thread_id])
             return created
-        if new.dm is not None and new.dm.id not in known_dms and self._dialect.inserted is None:
+        if new.dm is not None and new.dm.id not in known_dms:
             known_dms.add(new.dm.id)
-            return not self._session.fetch(self._statements.dm_exists, {"id": new.dm.id})
+            if self._dialect.inserted is None:
+                return not self._session.fetch(self._statements.dm_exists, {"id": new.dm.id})
         return False
 
     @staticmethod
