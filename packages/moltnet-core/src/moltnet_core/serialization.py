@@ -82,7 +82,7 @@ def _refuse_constant(name: str) -> Any:
 
 MAX_READ_DEPTH: Final = 300
 _TOO_DEEP = f"nested more than {MAX_READ_DEPTH} levels deep"
-_BRACKET_OR_STRING = re.compile(r'"(?:[^"\\\\]|\\\\.)*"|[][{}]', re.DOTALL)
+_BRACKET_OR_STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[][{}]', re.DOTALL)
 
 
 def _finite(text: str) -> float:
