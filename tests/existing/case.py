@@ -94,13 +94,12 @@ class Case(ABC):
     def expected(self, folder: Path) -> Expected:
         """What it must read as. A copy of it is looked at in a folder of its own."""
         if self.is_edge:
-            expected = from_fed(self.fed())
-        else:
-            served = json.loads(self.truth.read_text(encoding="utf-8"))
-            shown = {message["id"] for message in _served_messages(served)}
-            stored = self.beneath(folder / "beneath").messages
-            expected = from_served(served, [message for message in stored if message["id"] not in shown])
-        return expected if self.keeps_conversations else settled(expected)
+            fed = from_fed(self.fed())
+            return fed if self.keeps_conversations else settled(fed)
+        served = json.loads(self.truth.read_text(encoding="utf-8"))
+        shown = {message["id"] for message in _served_messages(served)}
+        stored = self.beneath(folder / "beneath").messages
+        return from_served(served, [message for message in stored if message["id"] not in shown])
 
     def fed(self) -> list[Json]:
         return [json.loads(line) for line in self.truth.read_text(encoding="utf-8").splitlines()]

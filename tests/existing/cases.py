@@ -10,13 +10,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 from .case import Case
+from .json_case import SNAPSHOTS
 from .sqlite_case import DATABASES, fresh, url_of
 
 __all__ = ["CASES", "EDGE", "NEW_STORES"]
 
-CASES: list[Case] = [*DATABASES]
+CASES: list[Case] = [*DATABASES, *SNAPSHOTS]
 EDGE = [case for case in CASES if case.is_edge]
 NEW_STORES: dict[str, Callable[[Path], str]] = {
     "memory": lambda folder: "memory://",
     "sqlite": lambda folder: url_of(fresh(folder)),
+    "json": lambda folder: f"json:///{folder}/fresh.json",
 }

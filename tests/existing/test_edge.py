@@ -139,6 +139,7 @@ def test_a_last_time_that_went_backwards_goes_only_forwards_from_there(case: Cas
     assert last() == (2, stored)
     assert [item.id for item in writable.list_dm_messages("dm-remote").items] == ["d_2", "d_1"]
     target = Target.dm("dm-remote", ["alpha", "beta"])
+    times = {item.id: item.created_at for item in writable.list_dm_messages("dm-remote").items}
     for place, (moment, expected) in enumerate(
         [
             (stored - timedelta(days=1), stored),
@@ -147,9 +148,11 @@ def test_a_last_time_that_went_backwards_goes_only_forwards_from_there(case: Cas
         ],
         start=3,
     ):
+        times[f"d_{place}"] = moment
         writable.append_message(message(f"d_{place}", target, created_at=moment))
         assert last() == (place, expected)
-    assert [item.id for item in writable.list_dm_messages("dm-remote").items] == ["d_3", "d_2", "d_4", "d_5", "d_1"]
+    ordered = sorted(times, key=lambda key: (times[key], key))
+    assert [item.id for item in writable.list_dm_messages("dm-remote").items] == ordered
 
 
 def test_a_message_appended_after_a_removal_is_shown_and_no_more_are_taken(writable: Store) -> None:

@@ -8,7 +8,8 @@ from .cases import CASES
 from .locations import ABSENT
 from .sqlite_case import DATABASES
 
-NAMES = {f"sqlite-{name}" for name in ("v4", "v5", "v6", "v7", "v8", "v8-killed", "edge")}
+NAMES = {"json-v5", "json-v8", "json-edge"}
+NAMES |= {f"sqlite-{name}" for name in ("v4", "v5", "v6", "v7", "v8", "v8-killed", "edge")}
 
 
 def test_the_fixtures_are_there() -> None:
