@@ -147,6 +147,7 @@ def new_file(path: Path, companions: tuple[str, ...] = ()) -> Iterator[Path]:
     temporary = path.with_name(temporary_name(path.name))
     os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     try:
+        temporary.chmod(0o600)  # a mask may have taken from it what the block needs
         yield temporary
         sync(temporary)
         os.link(temporary, path)  # unlike a rename it overwrites nothing

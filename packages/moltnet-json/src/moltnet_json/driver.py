@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -28,6 +29,8 @@ from moltnet_memory import Changes, Tables, TablesReader
 __all__ = ["JSONDriver"]
 
 T = TypeVar("T")
+_TRIES = 5
+_PAUSE = 0.02
 
 
 @frozen(eq=False)
@@ -85,18 +88,28 @@ class JSONDriver(Driver):
     def _current(self) -> _State:
         """What the file holds: what is in memory, or, where that cannot be known to be it, what is read now."""
         if self._file is None:
-            self._forget_if_changed()
+            return self._as_of_now()
         if self._state is None:
-            if self._file is not None:
-                self._state = _State.read(self._file.read(), self._path)
-            else:
-                content, self._stamp = read_file(self._path)
-                self._state = _State.read(content, self._path)
+            self._state = _State.read(self._file.read(), self._path)
         return self._state
 
-    def _forget_if_changed(self) -> None:
-        if self._state is not None and Stamp.of(look_for(self._path)) != self._stamp:
-            self._state = None
+    def _as_of_now(self) -> _State:
+        """What a file holds that others may write."""
+        if self._state is not None and Stamp.of(look_for(self._path)) == self._stamp:
+            return self._state
+        self._state = None
+        tries = 0
+        while True:
+            content, self._stamp = read_file(self._path)
+            try:
+                self._state = state = _State.read(content, self._path)
+                return state
+            except CorruptStoreError:
+                # A program that writes into the file itself may be halfway; then the file changes again at once.
+                tries += 1
+                if tries == _TRIES:
+                    raise
+                time.sleep(_PAUSE)
 
     def _check_process(self) -> None:
         if os.getpid() != self._process:

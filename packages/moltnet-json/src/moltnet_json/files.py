@@ -159,6 +159,9 @@ class SnapshotFile:
         self._real = path.resolve()
         self._process = os.getpid()
         self._descriptor = self._folder = self._writing = -1
+        self._content = b""
+        self._stamp: Stamp | None = None
+        _open_files.add(self)
         try:
             self._folder = os.open(self._real.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             self._descriptor = self._open_locked(new, time.monotonic() + timeout)
@@ -168,13 +171,10 @@ class SnapshotFile:
             self.close()
             if isinstance(error, MoltnetError):
                 raise
-            raise creation_error(path, _SOURCE, error) from error
+            raise storage_error(f"{path} cannot be opened", error) from error
         except BaseException:
             self.close()
             raise
-        self._content = b""
-        self._stamp: Stamp | None = None
-        _open_files.add(self)
 
     # -- opening -------------------------------------------------------------------------------------
 
@@ -263,7 +263,8 @@ class SnapshotFile:
         old, new = os.fstat(self._descriptor), os.fstat(self._writing)
         if (old.st_uid, old.st_gid) != (new.st_uid, new.st_gid):
             os.fchown(self._writing, old.st_uid, old.st_gid)
-        os.fchmod(self._writing, stat.S_IMODE(old.st_mode))
+        if stat.S_IMODE(old.st_mode) != stat.S_IMODE(new.st_mode):  # some file systems have one mode for all
+            os.fchmod(self._writing, stat.S_IMODE(old.st_mode))
         rest = memoryview(content)
         while rest:
             rest = rest[os.write(self._writing, rest) :]
@@ -315,6 +316,10 @@ class SnapshotFile:
             # Closing does so too, but only once no child that is just being started has the file open.
             fcntl.flock(self._descriptor, fcntl.LOCK_UN)
         self._forked()
+
+    def __del__(self) -> None:
+        if hasattr(self, "_writing"):
+            self.close()
 
     def _forked(self) -> None:
         # In a child the lock stays with the parent; were a descriptor left open there, it would outlive the parent.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from moltnet_core.errors import ValidationError
 from moltnet_core.identifiers import full_id
 from moltnet_core.records import RecordKind
 from moltnet_json.document import Document
@@ -65,8 +66,10 @@ def _stage_message(document: Document, row: MessageRow) -> None:
         document.thread_messages.append(target.thread_id or "", text)
     elif target.kind == "dm":
         document.direct_messages.append(target.dm_id or "", text)
-    else:
+    elif target.kind == "room":
         document.room_messages.append(target.room_id or "", text)
+    else:
+        raise ValidationError(f"message {row.message.id!a}: target.kind", "a snapshot has no list for it")
 
 
 def _stage_dm(document: Document, key: str, old: Any, row: DMRow, latest: MessageRow | None) -> None:
