@@ -31,6 +31,7 @@ from moltnet_core.plugins import load_backend
 
 # A backend joins by a line here: how a new location of its own looks.
 LOCATIONS: dict[str, Callable[[Path], str]] = {
+    "json": lambda path: f"json:///{path}.json",
     "memory": lambda path: "memory://",
     "postgres": lambda path: new_location(),
     "sqlite": lambda path: f"sqlite:///{path}.db",

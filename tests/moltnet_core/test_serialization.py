@@ -254,6 +254,20 @@ def test_numbers_and_text_survive_the_text_form() -> None:
             dumps([number])
 
 
+@pytest.mark.parametrize("text", ["\n", '"', "\\", '\\"', "é"])
+def test_brackets_within_a_text_nest_nothing(text: str) -> None:
+    for value in ({"t": text + "[" * 1000}, {"t": "{[" * 500 + text, "u": [text]}):
+        assert loads(json.dumps(value)) == value
+
+
+def test_nesting_is_counted_outside_texts_only() -> None:
+    escaped = json.dumps('"\\[]{}')
+    for depth in (1, 299, 300):
+        loads("[" * depth + escaped + "]" * depth)
+    with pytest.raises(ValueError, match="300 levels"):
+        loads("[" * 301 + escaped + "]" * 301)
+
+
 def test_canonical_text_is_one_for_equal_values() -> None:
     assert canonical({"b": 1, "a": [{"d": 1, "c": 2}]}) == canonical({"a": [{"c": 2, "d": 1}], "b": 1})
     texts = [canonical(value) for value in ([1], [1.0], [True], ["1"], [None], [[1]], [0.0], [-0.0])]

@@ -42,17 +42,26 @@ from moltnet_core.types import (
 )
 
 __all__ = [
+    "actor_of",
     "canonical",
     "copy_json",
     "dumps",
     "from_json",
     "loads",
+    "loads_at",
     "message_columns",
+    "object_of",
+    "optional_text_of",
+    "origin_of",
+    "parts_of",
     "read_actor",
     "read_mentions",
     "read_origin",
     "read_parts",
     "read_target",
+    "target_of",
+    "text_of",
+    "texts_of",
     "to_json",
 ]
 
@@ -72,7 +81,8 @@ def _refuse_constant(name: str) -> Any:
 
 
 MAX_READ_DEPTH: Final = 300
-_BRACKET_OR_STRING = re.compile(r'"(?:[^"\\\\]|\\\\.)*"|[][{}]', re.DOTALL)
+_TOO_DEEP = f"nested more than {MAX_READ_DEPTH} levels deep"
+_BRACKET_OR_STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[][{}]', re.DOTALL)
 
 
 def _finite(text: str) -> float:
@@ -95,7 +105,7 @@ def loads(text: str) -> Any:
     if type(text) is not str:
         raise ValueError("not a text")
     if len(text) > MAX_READ_DEPTH < text.count("[") + text.count("{") and _depth(text) > MAX_READ_DEPTH:
-        raise ValueError(f"nested more than {MAX_READ_DEPTH} levels deep")
+        raise ValueError(_TOO_DEEP)
     # Every row passes here several times. White space around a value is rare, and looking for it every time costs a
     # third of a page.
     try:
@@ -103,6 +113,20 @@ def loads(text: str) -> Any:
     except StopIteration:  # no value begins there
         return _decoder.decode(text)
     return value if end == len(text) else _decoder.decode(text)
+
+
+def loads_at(text: str, start: int) -> tuple[Any, int]:
+    """The JSON value that begins at an index of a text, and where it ends; with the limits of :func:`loads`.
+
+    :raises json.JSONDecodeError: it is not JSON.
+    :raises ValueError: it is beyond a limit, or ``NaN``.
+    :raises RecursionError: it is nested far too deep.
+    """
+    value, end = _decoder.raw_decode(text, start)
+    brackets = text.count("[", start, end) + text.count("{", start, end)
+    if brackets > MAX_READ_DEPTH and _depth(text[start:end]) > MAX_READ_DEPTH:
+        raise ValueError(_TOO_DEEP)
+    return value, end
 
 
 def _depth(text: str) -> int:
@@ -351,13 +375,21 @@ def _part_text(part: Part) -> str:
     return f"{{{','.join(texts)}}}"
 
 
-def _text(value: Any, where: str) -> str | None:
+def optional_text_of(value: Any, where: str) -> str | None:
+    """A JSON value as an optional text; ``null`` and ``""`` as absent.
+
+    :raises ValueError: it is no text.
+    """
     if value is None or type(value) is str:
         return value or None
     raise ValueError(f"{where} is not a text")
 
 
-def _required(value: Any, where: str) -> str:
+def text_of(value: Any, where: str) -> str:
+    """A JSON value as a text; ``null`` as an empty one, as the Go server reads it.
+
+    :raises ValueError: it is no text.
+    """
     if type(value) is str:
         return value
     if value is None:
@@ -365,7 +397,11 @@ def _required(value: Any, where: str) -> str:
     raise ValueError(f"{where} is not a text")
 
 
-def _texts(value: Any, where: str) -> tuple[str, ...]:
+def texts_of(value: Any, where: str) -> tuple[str, ...]:
+    """A JSON value as texts; ``null`` as none.
+
+    :raises ValueError: it is no list of texts.
+    """
     if value is None:
         return ()
     if type(value) is list and all(type(item) is str for item in value):
@@ -373,8 +409,11 @@ def _texts(value: Any, where: str) -> tuple[str, ...]:
     raise ValueError(f"{where} is not a list of texts")
 
 
-def _object(text: str, where: str) -> dict[str, Any]:
-    value = loads(text)
+def object_of(value: Any, where: str) -> dict[str, Any]:
+    """A JSON value as an object; ``null`` as an empty one.
+
+    :raises ValueError: it is no object.
+    """
     if type(value) is dict:
         return value
     if value is None:
@@ -387,7 +426,14 @@ def read_parts(text: str) -> tuple[Part, ...]:
 
     :raises ValueError: it does not decode.
     """
-    value = loads(text)
+    return parts_of(loads(text))
+
+
+def parts_of(value: Any) -> tuple[Part, ...]:
+    """A JSON value as parts, whose ``data`` are those of the value.
+
+    :raises ValueError: it is no list of parts.
+    """
     if value is None:
         return ()
     if type(value) is not list:
@@ -406,11 +452,11 @@ def _read_part(item: Any) -> Part:
     if data is not None and type(data) is not dict:
         raise ValueError("a part's data is not an object")
     return Part(
-        _required(kind, "a part's kind"),
-        _text(text, "a part's text"),
-        _text(get("media_type"), "a part's media_type"),
-        _text(get("url"), "a part's url"),
-        _text(get("filename"), "a part's filename"),
+        text_of(kind, "a part's kind"),
+        optional_text_of(text, "a part's text"),
+        optional_text_of(get("media_type"), "a part's media_type"),
+        optional_text_of(get("url"), "a part's url"),
+        optional_text_of(get("filename"), "a part's filename"),
         data,
     )
 
@@ -418,39 +464,63 @@ def _read_part(item: Any) -> Part:
 @lru_cache(maxsize=4096)
 def read_actor(text: str) -> Actor:
     """``from_json`` as an actor."""
-    get = _object(text, "from").get
+    return actor_of(loads(text))
+
+
+def actor_of(value: Any) -> Actor:
+    """A JSON value as an actor.
+
+    :raises ValueError: it is no object, or a field is no text.
+    """
+    get = object_of(value, "from").get
     return Actor(
-        _required(get("type"), "from.type"),
-        _required(get("id"), "from.id"),
-        _text(get("name"), "from.name"),
-        _text(get("network_id"), "from.network_id"),
-        _text(get("fqid"), "from.fqid"),
+        text_of(get("type"), "from.type"),
+        text_of(get("id"), "from.id"),
+        optional_text_of(get("name"), "from.name"),
+        optional_text_of(get("network_id"), "from.network_id"),
+        optional_text_of(get("fqid"), "from.fqid"),
     )
 
 
 @lru_cache(maxsize=4096)
 def read_target(text: str) -> Target:
     """``target_json`` as a target."""
-    get = _object(text, "target").get
+    return target_of(loads(text))
+
+
+def target_of(value: Any) -> Target:
+    """A JSON value as a target.
+
+    :raises ValueError: it is no object, or a field has the wrong type.
+    """
+    get = object_of(value, "target").get
     return Target(
-        sys.intern(_required(get("kind"), "target.kind")),
-        _text(get("room_id"), "target.room_id"),
-        _text(get("thread_id"), "target.thread_id"),
-        _text(get("parent_message_id"), "target.parent_message_id"),
-        _text(get("dm_id"), "target.dm_id"),
-        _texts(get("participant_ids"), "target.participant_ids"),
+        sys.intern(text_of(get("kind"), "target.kind")),
+        optional_text_of(get("room_id"), "target.room_id"),
+        optional_text_of(get("thread_id"), "target.thread_id"),
+        optional_text_of(get("parent_message_id"), "target.parent_message_id"),
+        optional_text_of(get("dm_id"), "target.dm_id"),
+        texts_of(get("participant_ids"), "target.participant_ids"),
     )
 
 
 def read_origin(text: str) -> MessageOrigin:
     """``origin_json`` as an origin; ``{}`` and ``null`` as two empty texts."""
-    get = _object(text, "origin").get
+    return origin_of(loads(text))
+
+
+def origin_of(value: Any) -> MessageOrigin:
+    """A JSON value as an origin.
+
+    :raises ValueError: it is no object, or a field is no text.
+    """
+    get = object_of(value, "origin").get
     network_id, message_id = get("network_id"), get("message_id")
     if type(network_id) is str and type(message_id) is str:
         return MessageOrigin(network_id, message_id)
-    return MessageOrigin(_required(network_id, "origin.network_id"), _required(message_id, "origin.message_id"))
+    return MessageOrigin(text_of(network_id, "origin.network_id"), text_of(message_id, "origin.message_id"))
 
 
 def read_mentions(text: str) -> tuple[str, ...]:
     """``mentions_json`` as texts; ``null`` and ``[]`` as none."""
-    return () if text == "null" else _texts(loads(text), "mentions")
+    return () if text == "null" else texts_of(loads(text), "mentions")
