@@ -1,7 +1,7 @@
 """Appending one message in one round trip: one statement that looks, counts and inserts, and commits itself.
 
-It does nothing, and gives no row, where the room is not there or the thread is another room's. Who wants to know what was
-wrong looks by the slower path.
+It does nothing, and gives no row, where the room is not there or the thread is another room's. Who wants to know what
+was wrong looks by the slower path.
 """
 
 from __future__ import annotations
@@ -87,7 +87,8 @@ def make_at_once(dialect: Dialect) -> AtOnce:
     )
     dm = (
         f"dm AS ({insert('dm_conversations', values(TABLES['dm_conversations'], 'dm_'))} "
-        f"{counting(dialect, 'dm_conversations', 'dm_id', also=('network_id', 'fqid'))} RETURNING {dialect.inserted} AS created)"
+        f"{counting(dialect, 'dm_conversations', 'dm_id', also=('network_id', 'fqid'))} "
+        f"RETURNING {dialect.inserted} AS created)"
     )
     participants = (
         f"participants AS ({insert('dm_participants', '%(dm_id)s, unnest(%(participants)s::text[])')} "

@@ -158,7 +158,7 @@ class PostgresPool:
             return True
         try:
             connection.cursor().execute("SELECT 1")
-        except Exception:
+        except Exception:  # noqa: BLE001 - whatever it is, another one is opened
             with self._lock:
                 self._bury(connection)
             return False

@@ -1,8 +1,8 @@
 """The SQL of appends and of pages of messages and artifacts, written once; made when a store is opened, never per call.
 
 A page goes by the listing's sort key, and an index has to yield it in order. SQLite uses none for a comparison with the
-whole key when that begins with an expression. There a page beside a cursor is two ranges, a statement each: what shares the
-cursor's instant, and what is before or after that instant.
+whole key when that begins with an expression. There a page beside a cursor is two ranges, a statement each: what shares
+the cursor's instant, and what is before or after that instant.
 """
 
 from __future__ import annotations
