@@ -362,17 +362,19 @@ def message_columns(message: Message) -> dict[str, str]:
     }
 
 
-_PART_FIELDS: Final = tuple(field.name for field in attrs.fields(Part))
+_LATER_PART_FIELDS: Final = tuple(field.name for field in attrs.fields(Part) if field.name not in ("kind", "text"))
 
 
 def _part_text(part: Part) -> str:
     """A part as ``to_json`` gives it."""
-    texts = []
-    for name in _PART_FIELDS:
+    text = f'{{"kind":{_encode(part.kind)}'
+    if part.text is not None:
+        text += f',"text":{_encode(part.text)}'
+    for name in _LATER_PART_FIELDS:
         value = getattr(part, name)
         if value is not None:
-            texts.append(f'"{name}":{_encode(value)}')
-    return f"{{{','.join(texts)}}}"
+            text += f',"{name}":{_encode(value)}'
+    return f"{text}}}"
 
 
 def optional_text_of(value: Any, where: str) -> str | None:

@@ -95,6 +95,8 @@ def is_storable(text: str) -> bool:
 
 def check_text(value: object, where: str) -> str:
     """A text that every backend can hold."""
+    if type(value) is str and is_storable(value):
+        return value
     if not isinstance(value, str):
         raise ValidationError(where, f"expected a text, not {type(value).__name__}")
     if not is_storable(value):

@@ -209,19 +209,19 @@ class Rows:
         :param created_at: its time as normalised text, which may have digits that ``message.created_at`` has not.
         """
         target = message.target
-        columns: dict[str, Any] = message_columns(message)
-        columns |= {
+        kind = target.kind
+        return {
             "id": message.id,
             "network_id": message.network_id,
-            "target_kind": target.kind,
+            "target_kind": kind,
             # The columns hold what the kind means, as the listings go by it; the JSON holds the target whole.
-            "room_id": None if target.kind == "dm" else target.room_id,
-            "thread_id": target.thread_id if target.kind == "thread" else None,
-            "parent_message_id": target.parent_message_id if target.kind == "thread" else None,
-            "dm_id": target.dm_id if target.kind == "dm" else None,
+            "room_id": None if kind == "dm" else target.room_id,
+            "thread_id": target.thread_id if kind == "thread" else None,
+            "parent_message_id": target.parent_message_id if kind == "thread" else None,
+            "dm_id": target.dm_id if kind == "dm" else None,
             "created_at": self.dialect.bind_time(created_at),
+            **message_columns(message),
         }
-        return columns
 
     def artifact_row(self, artifact: Artifact, of_message: dict[str, Any]) -> dict[str, Any]:
         """The columns of an artifact.
