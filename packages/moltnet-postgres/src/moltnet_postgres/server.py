@@ -6,8 +6,8 @@ import logging
 from typing import Any
 
 import psycopg2
-from psycopg2.extensions import make_dsn
 from attrs import frozen
+from psycopg2.extensions import make_dsn
 
 from moltnet_core.errors import ConfigError, ReadOnlyStoreError, StoreUnavailableError
 from moltnet_postgres.connections import Connection
