@@ -14,6 +14,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TypedDict
@@ -30,7 +31,7 @@ class Kept(TypedDict):
 
     command: list[str]
     environ: dict[str, str]
-    account: tuple[int, int] | None
+    account: Sequence[int] | None
     folder: str
     log: str
     parent: int

@@ -28,18 +28,19 @@ class Server:
 
     :param administrator: how to log in as a role that may create databases.
     :param user: how to log in as the role that stores are opened with, which is made; without it, as the administrator.
+    :param database: one that is there, with that role, so that none is made.
     """
 
-    def __init__(self, administrator: Login, user: Login | None = None) -> None:
+    def __init__(self, administrator: Login, user: Login | None = None, database: str | None = None) -> None:
         self.administrator = dict(administrator)
         self.user = dict(administrator if user is None else user)
         self._prefix = f"moltnet_{token_hex(4)}"
         self._names = 0
         self.databases: list[str] = []
         self.schemas: list[str] = []
-        if user is not None:
+        if user is not None and database is None:
             self.execute(f'CREATE ROLE "{user["user"]}" LOGIN PASSWORD %s', [user["password"]], self._first_database())
-        self.database = self.create_database()
+        self.database = self.create_database() if database is None else database
 
     @classmethod
     def at(cls, dsn: str) -> Server:
@@ -86,14 +87,14 @@ class Server:
         """A store's URL: ``url(schema=server.new_schema())`` is a place where no store is yet."""
         words = self.login(host, **changes)
         user, password, database = (quote(words.pop(key, ""), safe="") for key in ("user", "password", "dbname"))
-        address = words.pop("host", ""), words.pop("port", "")
-        if "/" in address[0]:
-            words |= {"host": address[0], "port": address[1]}
-            address = "", ""
-        query = {**words, **({} if schema is None else {"schema": schema})}
+        address = ""
+        if "/" not in words.get("host", "/"):  # a socket's folder can stand in the query only
+            hosts, ports = words.pop("host").split(","), words.pop("port", "5432").split(",")
+            address = ",".join(f"{name}:{port}" for name, port in zip(hosts, ports, strict=True))
+        if schema is not None:
+            words["schema"] = schema
         login = user + (f":{password}" if password else "")
-        where = address[0] + (f":{address[1]}" if address[1] else "")
-        return f"postgres://{login}@{where}/{database}" + (f"?{urlencode(query, quote_via=quote)}" if query else "")
+        return f"postgres://{login}@{address}/{database}" + (f"?{urlencode(words, quote_via=quote)}" if words else "")
 
     @contextmanager
     def connect(self, database: str | None = None, **changes: str) -> Iterator[connection]:
@@ -127,11 +128,8 @@ class Server:
         :param options: more of ``CREATE DATABASE``, such as ``LOCALE_PROVIDER builtin BUILTIN_LOCALE 'C.UTF-8'``.
         """
         name = self._new_name("")
-        # Copying files beats logging every page, which is the default.
-        template = "TEMPLATE template0 STRATEGY file_copy ENCODING 'UTF8'"
-        self.execute(
-            f'CREATE DATABASE {name} OWNER "{self.user["user"]}" {template} {options}', database=self._first_database()
-        )
+        sql = f"CREATE DATABASE {name} OWNER \"{self.user['user']}\" TEMPLATE template0 ENCODING 'UTF8' {options}"
+        self.execute(sql, database=self._first_database())
         self.databases.append(name)
         return name
 
