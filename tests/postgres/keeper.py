@@ -38,7 +38,7 @@ class Kept(TypedDict):
 
 
 def family(postmaster: int) -> list[int]:
-    """The process and its children. (Linux; children that a stopped process had are all there are.)"""
+    """The process and, on Linux, its children; of one that is suspended they stay the same."""
     found = [postmaster]
     for entry in Path("/proc").glob("[0-9]*/stat"):
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from secrets import token_hex
 from typing import Any, Literal, Self
 from urllib.parse import quote, urlencode
@@ -26,7 +26,7 @@ class ServerError(Exception):
 class Server:
     """A server that is there already. Each object uses databases of its own.
 
-    :param administrator: how to log in as a role that may create databases.
+    :param administrator: how to log in as a role that may create databases, and where it can do so from.
     :param user: how to log in as the role that stores are opened with, which is made; without it, as the administrator.
     :param database: one that is there, with that role, so that none is made.
     """
@@ -39,7 +39,9 @@ class Server:
         self.databases: list[str] = []
         self.schemas: list[str] = []
         if user is not None and database is None:
-            self.execute(f'CREATE ROLE "{user["user"]}" LOGIN PASSWORD %s', [user["password"]], self._first_database())
+            self.execute(
+                f'CREATE ROLE "{user["user"]}" LOGIN PASSWORD %s', [user["password"]], self.administrator["dbname"]
+            )
         self.database = self.create_database() if database is None else database
 
     @classmethod
@@ -49,7 +51,11 @@ class Server:
         :raises ServerError: it is not reached, or the role may not.
         """
         try:
-            return cls({key: str(value) for key, value in parse_dsn(dsn).items()})
+            words = {key: str(value) for key, value in parse_dsn(dsn).items()}
+            with closing(psycopg2.connect(dsn)) as connected:  # which knows what the DSN leaves to libpq
+                there = connected.info
+                found = {"host": there.host, "port": str(there.port), "user": there.user, "dbname": there.dbname}
+            return cls({**found, **words})
         except psycopg2.Error as error:
             raise ServerError(str(error)) from error
 
@@ -129,13 +135,13 @@ class Server:
         """
         name = self._new_name("")
         sql = f"CREATE DATABASE {name} OWNER \"{self.user['user']}\" TEMPLATE template0 ENCODING 'UTF8' {options}"
-        self.execute(sql, database=self._first_database())
+        self.execute(sql, database=self.administrator["dbname"])
         self.databases.append(name)
         return name
 
     def drop_database(self, name: str) -> None:
         """Drop a database, whoever is connected to it."""
-        self.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)", database=self._first_database())
+        self.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)", database=self.administrator["dbname"])
         self.databases.remove(name)
 
     def new_schema(self) -> str:
@@ -174,9 +180,6 @@ class Server:
             [self.database, application_name],
         )
         return int(rows[0][0])
-
-    def _first_database(self) -> str:
-        return self.administrator.get("dbname", self.administrator.get("user", "postgres"))
 
     def _new_name(self, kind: str) -> str:
         self._names += 1

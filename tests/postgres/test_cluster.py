@@ -15,6 +15,7 @@ import psycopg2
 import pytest
 from tests.postgres import installation
 from tests.postgres.cluster import Cluster
+from tests.postgres.shared import DSN_VARIABLE
 
 ROOT = Path(__file__).parents[2]
 SSL_REQUEST = bytes.fromhex("0000000804d2162f")  # answered by one byte
@@ -28,7 +29,7 @@ ENDINGS = {
     "finished": ("", 0),
     "interrupted": ("os.killpg(0, signal.SIGINT)\ntime.sleep(60)", -signal.SIGINT),
     # A suspended server cannot end by itself, and the forked child keeps open what the keeper waits for.
-    "killed": ("server.pause()\nos.fork() or time.sleep(60)\nos.kill(os.getpid(), signal.SIGKILL)", -signal.SIGKILL),
+    "killed": ("server.pause()\nos.fork() or time.sleep(600)\nos.kill(os.getpid(), signal.SIGKILL)", -signal.SIGKILL),
 }
 
 
@@ -38,6 +39,7 @@ def test_a_server_ends_with_whoever_started_it(ending: str) -> None:
     run = subprocess.Popen(
         [sys.executable, "-c", RUN + code],
         cwd=ROOT,
+        env={name: value for name, value in os.environ.items() if name != DSN_VARIABLE},
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         start_new_session=True,

@@ -34,8 +34,8 @@ def test_a_location_is_a_new_schema_that_is_dropped_afterwards(postgres_server: 
     assert postgres_server.schemas == []
 
 
-def test_the_stores_role_is_no_superuser(postgres_server: Server) -> None:
-    found = postgres_server.execute("SELECT rolsuper FROM pg_roles WHERE rolname = %s", [postgres_server.user["user"]])
+def test_the_stores_role_is_no_superuser(cluster: Cluster) -> None:
+    found = cluster.execute("SELECT rolsuper FROM pg_roles WHERE rolname = %s", [cluster.user["user"]])
     assert found == [(False,)]
 
 
