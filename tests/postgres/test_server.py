@@ -26,7 +26,7 @@ def test_a_location_is_a_new_schema_that_is_dropped_afterwards(postgres_server: 
             schema = parse_qs(urlsplit(first).query)["schema"][0]
             assert first != second
             assert postgres_server.execute(SCHEMAS, [schema]) == []
-            with psycopg2.connect(first.partition("?")[0]) as connected, connected.cursor() as cursor:
+            with psycopg2.connect(postgres_server.dsn()) as connected, connected.cursor() as cursor:
                 cursor.execute(f"CREATE SCHEMA {schema}; CREATE TABLE {schema}.kept (id text)")
             connected.close()
         assert postgres_server.execute(SCHEMAS, [schema]) == []
