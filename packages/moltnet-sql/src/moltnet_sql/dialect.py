@@ -33,6 +33,26 @@ class Dialect(ABC):
     begin_write: ClassVar[str]
     """Begins a transaction that writes."""
 
+    # -- names ---------------------------------------------------------------------------------------
+
+    schema: str | None = None
+    """The schema that holds the tables, where the engine has schemas."""
+
+    def table(self, name: str) -> str:
+        """SQL that names a table of the store wherever a connection looks for others."""
+        return name
+
+    def whole_table(self, name: str) -> str:
+        """The same, where something else has taken the table's name (:mod:`moltnet_sql.covering`)."""
+        return self.table(name)
+
+    def use_names(self) -> str | None:
+        """SQL that makes bare table names mean the store's until the transaction ends, where they do not anyway.
+
+        Migrations and plugins write bare names.
+        """
+        return None
+
     # -- order ---------------------------------------------------------------------------------------
 
     @abstractmethod

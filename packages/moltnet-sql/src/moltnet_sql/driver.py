@@ -80,6 +80,9 @@ class SqlDriver(Driver):
         begin = dialect.begin_write if write else dialect.begin_read
         self._waiting.calls = []
         with Unit(self._pool, dialect, begin, write=write) as connection, database.lent(connection):
+            names = dialect.use_names()
+            if names is not None:
+                database.execute_sql(names)
             yield database
         for call in self._waiting.calls:
             call()
@@ -149,18 +152,30 @@ class SqlDriver(Driver):
 
     def append(self, batch: Sequence[NewMessage], *, retry: bool = False) -> Sequence[Appended]:
         try:
-            with self._writing() as connection:
-                try:
-                    return self._writer(connection).append(batch)
-                except Exception as error:
-                    if self._dialect.is_unique_violation(engine_error(error)):
-                        raise _IdTakenError from error
-                    raise
+            return self._append_fresh(batch)
         except (_IdTakenError, RoomNotFoundError, ThreadRoomMismatchError):
             pass
         # What is wrong is found out in the contract's order, duplicates first, and only when something is.
         with self._writing() as connection:
             return self._writer(connection).append_resolving(batch, retry=retry)
+
+    def _append_fresh(self, batch: Sequence[NewMessage]) -> Sequence[Appended]:
+        """Append messages that nothing is wrong with; an error need not say what is wrong first.
+
+        :raises RoomNotFoundError: perhaps an id is taken, too; so for the other errors.
+        """
+        with self._writing() as connection, self._taken_ids():
+            return self._writer(connection).append(batch)
+
+    @contextmanager
+    def _taken_ids(self) -> Iterator[None]:
+        """Tells a unique violation among the messages from other errors of the engine."""
+        try:
+            yield
+        except Exception as error:
+            if self._dialect.is_unique_violation(engine_error(error)):
+                raise _IdTakenError from error
+            raise
 
     # -- rooms and agents ----------------------------------------------------------------------------
 
@@ -200,7 +215,7 @@ class SqlDriver(Driver):
         with Unit(self._pool, self._dialect, self._dialect.begin_read) as connection:
             session = self.session_class(connection)
             # A transaction's state is that of its first look.
-            session.fetch("SELECT 1 FROM rooms LIMIT 1")
+            session.fetch(self._tools.statements.look)
             view = SqlSnapshot(session, self._reader(connection), self._tools.statements, self._dialect)
             try:
                 yield view

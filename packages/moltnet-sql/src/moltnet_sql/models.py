@@ -46,6 +46,7 @@ def make_models(database: peewee.Database, dialect: Dialect) -> Models:
     class Base(peewee.Model):
         class Meta:
             legacy_table_names = False
+            schema = dialect.schema
 
     Base._meta.set_database(database)
 

@@ -114,7 +114,8 @@ class Reader:
             case Members():
                 member, room = models.RoomMember, models.Room
                 live = room.select(peewee.SQL("1")).where(room.id == member.room_id, self._is_live("deleted_at"))
-                query = member.select(member.member_id).distinct().where(peewee.fn.EXISTS(live))
+                # Some engines want what DISTINCT rows are ordered by among what is selected, to the letter.
+                query = member.select(self._tools.by_code_point("member_id")).distinct().where(peewee.fn.EXISTS(live))
                 return self._members([row[0] for row in self._by_id(query, "member_id", before, after, limit)])
 
     def require_cursor(self, listing: Listing, before: str | None, after: str | Start | None) -> None:

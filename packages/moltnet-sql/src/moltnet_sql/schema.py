@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from typing import Final
 
-__all__ = ["EXTENSION_TABLE", "FIRST_TABLES", "LATER_COLUMNS", "LATER_TABLES", "TABLES", "VERSION_TABLE"]
+__all__ = [
+    "EXTENSION_TABLE",
+    "FIRST_TABLES",
+    "LATER_COLUMNS",
+    "LATER_TABLES",
+    "TABLES",
+    "VERSION_TABLE",
+    "missing_from",
+]
 
 VERSION_TABLE: Final = "schema_migrations"
 """The Go server's own versions. Nothing else is ever recorded in it: the server skips any version it finds there."""
@@ -97,3 +106,15 @@ FIRST_TABLES: Final = {
     if table not in LATER_TABLES
 }
 """The tables and columns that every version has."""
+
+
+def missing_from(found: Mapping[str, Collection[str]]) -> str | None:
+    """What tables lack to be a Moltnet server's of any version, in words; ``None`` if they lack nothing.
+
+    :param found: the names of the columns by table.
+    """
+    for table, columns in FIRST_TABLES.items():
+        missing = sorted(columns - set(found.get(table, ())))
+        if missing:
+            return f"its table {table!r} " + (f"has no column {missing[0]!r}" if table in found else "is missing")
+    return None

@@ -58,6 +58,9 @@ class Statements:
     :param artifacts: by the kind of conversation, or ``all``.
     :param insert_message: parameters by column.
     :param insert_artifact: parameters by column.
+    :param look: touches the data, which settles the state that a transaction sees.
+    :param live_room: a row if the room is there and was not removed, and stays so until the transaction ends.
+    :param room_to_change: the same, and nobody else changes the room meanwhile.
     :param count_thread: creates a thread, or counts ``message_count`` more in it. Changes no row when the thread
         belongs to another room. Parameters by column.
     :param count_dm: creates a DM conversation, or counts ``message_count`` more and takes over network and full id.
@@ -68,7 +71,9 @@ class Statements:
     artifacts: Mapping[str, PageQueries]
     insert_message: str
     insert_artifact: str
+    look: str
     live_room: str
+    room_to_change: str
     thread_room: str
     dm_exists: str
     count_thread: str
@@ -82,7 +87,7 @@ def _page_queries(dialect: Dialect, table: str, scope: str, tie: Sequence[str]) 
     """The queries of a listing ordered by (``created_at``, ``tie``…)."""
     scope = scope.format(scope=dialect.named.format("scope"))
     limit, cursor = dialect.named.format("limit"), dialect.named.format("cursor")
-    columns = selected(dialect, table)
+    columns, source = selected(dialect, table), from_table(dialect, table)
     key = dialect.time_key("created_at")
     ties = [dialect.by_code_point(column) if column.endswith("id") else column for column in tie]
 
@@ -90,22 +95,22 @@ def _page_queries(dialect: Dialect, table: str, scope: str, tie: Sequence[str]) 
         return ", ".join(f"{expression} {direction}" for expression in (*first, *ties))
 
     def end(direction: str) -> str:
-        return f"SELECT {columns} FROM {table} WHERE {scope} ORDER BY {order(direction, key)} LIMIT {limit}"
+        return f"SELECT {columns} FROM {source} WHERE {scope} ORDER BY {order(direction, key)} LIMIT {limit}"
 
     def beside(compare: str, direction: str) -> str:
-        source = f"SELECT {columns}, {key} AS sort_key FROM {table} WHERE {scope}"
+        rows = f"SELECT {columns}, {key} AS sort_key FROM {source} WHERE {scope}"
         own, its = ", ".join(ties), ", ".join(tie)
         own = f"({own})" if len(ties) > 1 else own
         return f"""
-            WITH place AS (SELECT {key} AS sort_key, {its} FROM {table} WHERE {scope} AND id = {cursor})
+            WITH place AS (SELECT {key} AS sort_key, {its} FROM {source} WHERE {scope} AND id = {cursor})
             SELECT * FROM (
                 SELECT * FROM (
-                    {source} AND {key} = (SELECT sort_key FROM place) AND {own} {compare} (SELECT {its} FROM place)
+                    {rows} AND {key} = (SELECT sort_key FROM place) AND {own} {compare} (SELECT {its} FROM place)
                     ORDER BY {order(direction)} LIMIT {limit}
                 ) AS same_instant
                 UNION ALL
                 SELECT * FROM (
-                    {source} AND {key} {compare} (SELECT sort_key FROM place)
+                    {rows} AND {key} {compare} (SELECT sort_key FROM place)
                     ORDER BY {order(direction, key)} LIMIT {limit}
                 ) AS beyond
             ) AS page
@@ -116,7 +121,7 @@ def _page_queries(dialect: Dialect, table: str, scope: str, tie: Sequence[str]) 
         oldest=end("ASC"),
         before=beside("<", "DESC"),
         after=beside(">", "ASC"),
-        find=f"SELECT 1 FROM {table} WHERE {scope} AND id = {cursor}",
+        find=f"SELECT 1 FROM {source} WHERE {scope} AND id = {cursor}",
     )
 
 
@@ -126,32 +131,45 @@ def selected(dialect: Dialect, table: str) -> str:
     return ", ".join(dialect.select_time(column) if column.endswith("_at") else column for column in TABLES[table])
 
 
+def from_table(dialect: Dialect, table: str) -> str:
+    """A table as ``FROM`` and ``INSERT INTO`` name it, known by its bare name in the rest of the statement."""
+    return f"{dialect.table(table)} AS {table}"
+
+
+def counting(dialect: Dialect, table: str, key: str, also: Sequence[str] = (), same: str = "") -> str:
+    """What follows the insertion of a thread or DM where one is there already: it counts more messages.
+
+    :param also: further columns that are taken over.
+    :param same: a column that has to be the same, or nothing is done.
+    """
+    old, new = f"{table}.last_message_at", "excluded.last_message_at"
+    taken = "".join(f", {column} = excluded.{column}" for column in also)
+    condition = f" WHERE {table}.{same} = excluded.{same}" if same else ""
+    return f"""ON CONFLICT ({key}) DO UPDATE SET
+                message_count = {table}.message_count + excluded.message_count,
+                last_message_at = CASE WHEN {dialect.time_key(new)} > {dialect.time_key(old)}
+                    THEN {new} ELSE {old} END{taken}{condition}"""
+
+
 def make_statements(dialect: Dialect) -> Statements:
     """All statements in one engine's spelling."""
 
     def insert(table: str) -> str:
         columns = TABLES[table]
         values = ", ".join(dialect.named.format(column) for column in columns)
-        return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({values})"
+        return f"INSERT INTO {from_table(dialect, table)} ({', '.join(columns)}) VALUES ({values})"
 
     def named(name: str) -> str:
         return dialect.named.format(name)
 
-    def later(table: str) -> str:
-        old, new = f"{table}.last_message_at", "excluded.last_message_at"
-        return f"CASE WHEN {dialect.time_key(new)} > {dialect.time_key(old)} THEN {new} ELSE {old} END"
-
     def count(table: str, key: str, also: Sequence[str] = (), same: str = "") -> str:
-        taken = "".join(f", {column} = excluded.{column}" for column in also)
-        condition = f" WHERE {table}.{same} = excluded.{same}" if same else ""
-        return f"""
-            {insert(table)}
-            ON CONFLICT ({key}) DO UPDATE SET
-                message_count = {table}.message_count + excluded.message_count,
-                last_message_at = {later(table)}{taken}{condition}"""
+        return f"{insert(table)} {counting(dialect, table, key, also, same)}"
 
     key, by_id = dialect.time_key("created_at"), dialect.by_code_point("id")
-    at_cursor = f"(SELECT {key} FROM messages WHERE id = {named('cursor')})"
+    messages, rooms, threads, dms = (
+        from_table(dialect, table) for table in ("messages", "rooms", "threads", "dm_conversations")
+    )
+    at_cursor = f"(SELECT {key} FROM {messages} WHERE id = {named('cursor')})"
     return Statements(
         messages={kind: _page_queries(dialect, "messages", scope, ("id",)) for kind, scope in MESSAGE_SCOPES.items()},
         artifacts={
@@ -160,15 +178,17 @@ def make_statements(dialect: Dialect) -> Statements:
         },
         insert_message=insert("messages"),
         insert_artifact=insert("artifacts"),
-        live_room=f"SELECT 1 FROM rooms WHERE id = {named('id')} AND deleted_at IS NULL{dialect.keep_row}",
-        thread_room=f"SELECT room_id FROM threads WHERE id = {named('id')}",
-        dm_exists=f"SELECT 1 FROM dm_conversations WHERE dm_id = {named('id')}",
+        look=f"SELECT 1 FROM {rooms} LIMIT 1",
+        live_room=f"SELECT 1 FROM {rooms} WHERE id = {named('id')} AND deleted_at IS NULL{dialect.keep_row}",
+        room_to_change=f"SELECT 1 FROM {rooms} WHERE id = {named('id')} AND deleted_at IS NULL{dialect.take_row}",
+        thread_room=f"SELECT room_id FROM {threads} WHERE id = {named('id')}",
+        dm_exists=f"SELECT 1 FROM {dms} WHERE dm_id = {named('id')}",
         count_thread=count("threads", "id", same="room_id"),
         count_dm=count("dm_conversations", "dm_id", also=("network_id", "fqid")),
         join_dm=f"{insert('dm_participants')} ON CONFLICT (dm_id, participant_id) DO NOTHING",
-        scan_messages=f"SELECT id FROM messages ORDER BY {key}, {by_id}",
+        scan_messages=f"SELECT id FROM {messages} ORDER BY {key}, {by_id}",
         scan_messages_after=f"""
-            SELECT id FROM messages
+            SELECT id FROM {messages}
             WHERE {key} > {at_cursor} OR ({key} = {at_cursor} AND {by_id} > {named("cursor")})
             ORDER BY {key}, {by_id}""",
     )

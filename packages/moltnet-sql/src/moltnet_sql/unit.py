@@ -43,7 +43,7 @@ class Unit:
     It is a plain class, and not put together of smaller contexts, because every call pays for it.
 
     :param begin: SQL that begins the transaction; ``None`` leaves every statement on its own.
-    :param write: whether it writes.
+    :param write: whether it writes; without ``begin`` it may do so with one statement.
     """
 
     __slots__ = ("_begin", "_connection", "_dialect", "_held", "_pool", "_process")
@@ -98,7 +98,8 @@ class Unit:
             finally:
                 self._release()
         if error is not None:
-            raise_translated(self._dialect, error)
+            # A write without a transaction around it is one statement, which the engine commits by itself.
+            raise_translated(self._dialect, error, committing=self._begin is None and self._held is not None)
 
     def _roll_back(self) -> None:
         if self._begin is not None:

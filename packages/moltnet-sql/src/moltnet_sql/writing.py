@@ -203,7 +203,7 @@ class Writer:
 
     def update_members(self, room_id: str, add: Sequence[str], remove: Sequence[str]) -> Room:
         """See :meth:`moltnet_core.driver.Driver.update_members`."""
-        if not self._session.fetch(self._statements.live_room, {"id": room_id}):
+        if not self._session.fetch(self._statements.room_to_change, {"id": room_id}):
             raise RoomNotFoundError(room_id)
         member = self._models.RoomMember
         self._add_members(room_id, add)

@@ -45,6 +45,9 @@ class SQLiteDialect(Dialect):
     begin_write = "BEGIN IMMEDIATE"
     time_type = "TEXT"
 
+    def whole_table(self, name: str) -> str:
+        return f"main.{name}"
+
     def by_code_point(self, expression: str) -> str:
         return expression
 

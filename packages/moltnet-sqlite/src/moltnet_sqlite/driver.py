@@ -7,7 +7,7 @@ from typing import Any
 
 from moltnet_core.errors import CorruptStoreError
 from moltnet_sql import SqlDriver, Unit
-from moltnet_sql.schema import FIRST_TABLES
+from moltnet_sql.schema import missing_from
 from moltnet_sqlite.backup import back_up
 from moltnet_sqlite.connections import SQLiteDatabase, SQLitePool, SQLiteSession
 from moltnet_sqlite.dialect import SQLiteDialect
@@ -81,11 +81,9 @@ def _check_content(connection: Any, path: Path) -> None:
         found.setdefault(table, set()).add(column)
     if not found:
         return
-    for table, columns in FIRST_TABLES.items():
-        missing = sorted(columns - found.get(table, set()))
-        if missing:
-            what = f"has no column {missing[0]!r}" if table in found else "is missing"
-            raise CorruptStoreError(
-                f"{path} is not a Moltnet database: its table {table!r} {what} (it has {', '.join(sorted(found)[:3])}, "
-                "…); it was left as it is; choose another file"
-            )
+    lacking = missing_from(found)
+    if lacking:
+        raise CorruptStoreError(
+            f"{path} is not a Moltnet database: {lacking} (it has {', '.join(sorted(found)[:3])}, …); "
+            "it was left as it is; choose another file"
+        )

@@ -1,0 +1,154 @@
+"""One connection to PostgreSQL: how its calls are led, limited and watched.
+
+Nothing is held at session level, so that a pooler may give every transaction another server connection: each
+transaction, and each statement that is one by itself, carries its own limits along, as ``SET LOCAL`` in the same trip.
+"""
+
+from __future__ import annotations
+
+import select
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Final
+
+import psycopg2
+from psycopg2.extensions import (
+    TRANSACTION_STATUS_IDLE,
+    TRANSACTION_STATUS_INERROR,
+    TRANSACTION_STATUS_INTRANS,
+    connection,
+    cursor,
+)
+from psycopg2.extras import execute_batch
+
+from moltnet_postgres.watchdog import Watchdog
+from moltnet_sql import Session
+
+__all__ = ["BEGIN_READ", "BEGIN_WRITE", "Connection", "DeadlineError", "PostgresSession"]
+
+BEGIN_READ: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+BEGIN_WRITE: Final = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
+
+_ROWS_AT_ONCE = 500
+_STATEMENTS_AT_ONCE = 250
+
+
+class DeadlineError(psycopg2.OperationalError):
+    """The server did not answer in time, and the connection was closed."""
+
+
+class _Cursor(cursor):
+    """Sends what has to go before a statement along with it, and watches over the call."""
+
+    connection: Connection
+
+    def execute(self, query: Any, vars: Any = None) -> None:
+        owner = self.connection
+        led = owner.led(query)
+        if led is not None:
+            owner.call(super().execute, led, vars)
+
+    def executemany(self, query: Any, vars_list: Iterable[Any]) -> None:
+        execute_batch(self, query, vars_list, _STATEMENTS_AT_ONCE)
+
+
+class Connection(connection):
+    """A connection of a pool.
+
+    :ivar limits: statements that set the limits of a transaction, each ended by a semicolon.
+    :ivar patience: how long one call may take, in seconds.
+    :ivar covers: what stands in place of tables of an old version: see :mod:`moltnet_postgres.readonly`.
+    """
+
+    limits: str = ""
+    patience: float = 30.0
+    watchdog: Watchdog
+    generation: int = 0
+    covers: dict[str, str] | None = None
+
+    def __init__(self, dsn: str, *arguments: Any, **options: Any) -> None:
+        super().__init__(dsn, *arguments, **options)
+        self.autocommit = True
+        self.cursor_factory = _Cursor
+        self.made_at = self.used_at = time.monotonic()
+        self._begin: str | None = None
+
+    def led(self, query: Any) -> Any:
+        """What to send for a statement: it and what goes before it, in one trip. ``None``: nothing yet."""
+        if query in (BEGIN_READ, BEGIN_WRITE):
+            self._begin = query
+            return None
+        begin, self._begin = self._begin, None
+        if begin is not None:
+            if query in ("COMMIT", "ROLLBACK"):
+                return None  # nothing was sent
+            lead = f"{begin}; {self.limits}"
+        elif self.limits and self.get_transaction_status() == TRANSACTION_STATUS_IDLE:
+            lead = self.limits
+        else:
+            return query
+        return lead.encode() + query if isinstance(query, bytes) else lead + query
+
+    def call(self, execute: Callable[[Any, Any], None], query: Any, parameters: Any) -> None:
+        """Execute something, for as long as patience lasts.
+
+        :raises DeadlineError: longer than that.
+        """
+        self.watchdog.begin(self, self.patience)
+        try:
+            execute(query, parameters)
+        except psycopg2.Error as error:
+            if self.watchdog.end(self):
+                raise DeadlineError from error
+            raise
+        except BaseException:
+            self.watchdog.end(self)
+            raise
+        self.watchdog.end(self)
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a transaction is open, failed or not."""
+        return self.get_transaction_status() in (TRANSACTION_STATUS_INTRANS, TRANSACTION_STATUS_INERROR)
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether it can be given to the next call, as far as can be told without asking the server."""
+        return not self.closed and self._begin is None and self.get_transaction_status() == TRANSACTION_STATUS_IDLE
+
+    @property
+    def has_news(self) -> bool:
+        """Whether the server has sent something to a connection that asked nothing: most often that it is gone."""
+        waiting = select.poll() if hasattr(select, "poll") else None
+        if waiting is None:
+            return bool(select.select([self], [], [], 0)[0])
+        waiting.register(self, select.POLLIN)
+        return bool(waiting.poll(0))
+
+
+class PostgresSession(Session):
+    """Executes many statements in few trips, and streams by a cursor of the server's."""
+
+    __slots__ = ()
+
+    def fetch(self, sql: str, parameters: Any = ()) -> list[Sequence[Any]]:
+        return super().fetch(self._covered(sql), parameters)
+
+    def stream(self, sql: str, parameters: Any = ()) -> Iterator[Sequence[Any]]:
+        self.connection.cursor().execute(
+            f"DECLARE moltnet_stream NO SCROLL CURSOR FOR {self._covered(sql)}", parameters or None
+        )
+        return self._streamed()
+
+    def _streamed(self) -> Iterator[Sequence[Any]]:
+        try:
+            while rows := super().fetch(f"FETCH {_ROWS_AT_ONCE} FROM moltnet_stream", None):
+                yield from rows
+        finally:
+            if not self.connection.closed and self.connection.get_transaction_status() == TRANSACTION_STATUS_INTRANS:
+                self.connection.cursor().execute("CLOSE moltnet_stream")
+
+    def _covered(self, sql: str) -> str:
+        for table, query in (self.connection.covers or {}).items():
+            sql = sql.replace(table, query)
+        return sql

@@ -1,0 +1,133 @@
+"""PostgreSQL's spelling of what the SQL backends share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import psycopg2
+
+from moltnet_core.errors import MoltnetError, ValidationError
+from moltnet_core.timestamps import format_time
+from moltnet_postgres.connections import BEGIN_READ, BEGIN_WRITE
+from moltnet_postgres.errors import READ_ONLY_TRANSACTION, UNIQUE_VIOLATION, translate_error
+from moltnet_sql import Dialect
+
+__all__ = ["MIGRATION_LOCK", "PostgresDialect", "quoted"]
+
+MIGRATION_LOCK: Final = 715308742994555159
+"""The advisory lock under which the Go server migrates, too."""
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_NO_TIME_AT_ALL: Final = 2**63 - 1
+
+
+def quoted(name: str) -> str:
+    """A name as SQL takes it to the letter."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def milliseconds(seconds: float) -> int:
+    """A duration as the server's time-outs take it: at least one, as 0 would be no limit."""
+    return max(1, round(seconds * 1000))
+
+
+class PostgresDialect(Dialect):
+    """Times are ``timestamptz``; texts compare by code point where the collation ``C`` says so.
+
+    :param schema: where the tables are.
+    :param place: the database, for errors.
+    :param busy_timeout: seconds to wait for a lock.
+    :param migration_timeout: seconds that a migration may take.
+    :param on_wrong_server: called when the server turns out to take no writes.
+    """
+
+    named = "%({})s"
+    keep_row = " FOR SHARE"
+    take_row = " FOR NO KEY UPDATE"
+    begin_read = BEGIN_READ
+    begin_write = BEGIN_WRITE
+    time_type = "TIMESTAMPTZ"
+
+    def __init__(
+        self,
+        schema: str = "public",
+        place: str = "the database",
+        *,
+        busy_timeout: float = 5.0,
+        migration_timeout: float = 3600.0,
+        on_wrong_server: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.schema = schema
+        self._place = place
+        self._busy = milliseconds(busy_timeout)
+        self._migration = milliseconds(migration_timeout)
+        self._on_wrong_server = on_wrong_server
+
+    def table(self, name: str) -> str:
+        return f"{quoted(self.schema or 'public')}.{quoted(name)}"
+
+    def use_names(self) -> str | None:
+        return f"SET LOCAL search_path = {quoted(self.schema or 'public')}"
+
+    def by_code_point(self, expression: str) -> str:
+        return f'{expression} COLLATE "C"'
+
+    def time_key(self, column: str) -> str:
+        return column
+
+    def select_time(self, column: str) -> str:
+        # As a number: psycopg2's own datetime fails for years that Python does not have, and with it the whole page.
+        return (
+            f"CASE WHEN isfinite({column}) THEN (extract(epoch FROM {column}) * 1000000)::bigint "
+            f"WHEN {column} IS NOT NULL THEN {_NO_TIME_AT_ALL} END"
+        )
+
+    def read_time(self, value: Any) -> datetime:
+        if type(value) is not int:
+            raise ValueError("not a time")
+        try:
+            return _EPOCH + timedelta(microseconds=value)
+        except OverflowError:
+            raise ValueError("a time before year 1 or after year 9999") from None
+
+    def time_text(self, value: Any) -> str:
+        return format_time(self.read_time(value))
+
+    def bind_time(self, text: str) -> Any:
+        return text
+
+    def column_exists(self, table: str, column: str) -> tuple[str, Sequence[Any]]:
+        return (
+            "SELECT 1 FROM pg_attribute WHERE attrelid = to_regclass(%s) AND attname = %s AND NOT attisdropped",
+            (self.table(table), column),
+        )
+
+    def lock_schema(self) -> str | None:
+        schema = quoted(self.schema or "public")
+        literal = (self.schema or "public").replace("'", "''")
+        # Another's migration may take as long as ours. Its statements then wait for others' locks only as long as any
+        # other call does, for while they wait, everybody waits behind them.
+        return f"""
+            SET LOCAL statement_timeout = {self._migration};
+            SET LOCAL lock_timeout = {self._migration};
+            SELECT pg_advisory_xact_lock({MIGRATION_LOCK});
+            SET LOCAL lock_timeout = {self._busy};
+            DO $create$ BEGIN
+                IF NOT EXISTS (SELECT 1 FROM pg_namespace WHERE nspname = '{literal}') THEN
+                    CREATE SCHEMA {schema};
+                END IF;
+            END $create$"""
+
+    def is_unique_violation(self, error: BaseException) -> bool:
+        return isinstance(error, psycopg2.IntegrityError) and error.pgcode == UNIQUE_VIOLATION
+
+    def translate(self, error: BaseException, *, committing: bool) -> MoltnetError | None:
+        if isinstance(error, UnicodeEncodeError):
+            return ValidationError("a text", "holds a lone surrogate, which no backend can store")
+        if not isinstance(error, psycopg2.Error):
+            return None
+        if error.pgcode == READ_ONLY_TRANSACTION:
+            self._on_wrong_server()
+        return translate_error(error, self._place, committing=committing)

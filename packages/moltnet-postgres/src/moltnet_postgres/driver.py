@@ -1,0 +1,125 @@
+"""The PostgreSQL driver: the shared SQL driver on this package's connections."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import peewee
+
+from moltnet_core.driver import Appended, NewMessage
+from moltnet_core.errors import CorruptStoreError, RoomNotFoundError
+from moltnet_postgres.appending import make_at_once
+from moltnet_postgres.connections import Connection, PostgresSession
+from moltnet_postgres.dialect import PostgresDialect
+from moltnet_postgres.pool import PostgresPool
+from moltnet_postgres.readonly import Covers, columns_of
+from moltnet_postgres.server import Connector, Server
+from moltnet_postgres.settings import PostgresSettings
+from moltnet_sql import SqlDatabase, SqlDriver, SqlMigrationLog, Unit
+from moltnet_sql.schema import TABLES, VERSION_TABLE, missing_from
+
+__all__ = ["PostgresDriver"]
+
+_log = logging.getLogger("moltnet_postgres")
+
+
+class PostgresDatabase(SqlDatabase, peewee.PostgresqlDatabase):
+    """peewee's side of a database."""
+
+
+class PostgresDriver(SqlDriver):
+    """Keeps a store in one schema of a PostgreSQL database.
+
+    :raises ConfigError: the DSN cannot be used.
+    :raises StoreUnavailableError: the server cannot be reached, or refuses the login.
+    :raises ReadOnlyStoreError: it takes no writes, and the store is not opened read-only.
+    :raises CorruptStoreError: the schema holds the tables of another program.
+    """
+
+    session_class = PostgresSession
+
+    def __init__(self, settings: PostgresSettings, *, read_only: bool = False) -> None:
+        connector = Connector(settings, read_only=read_only)
+        self._settings = settings
+        self._place = connector.place
+        self._connections = PostgresPool(
+            connector.connect,
+            connector.watchdog,
+            size=settings.pool_size,
+            timeout=settings.pool_timeout,
+            lifetime=settings.pool_lifetime,
+            check_after=settings.pool_check_after,
+        )
+        plain = PostgresDialect(place=self._place)
+        try:
+            with Unit(self._connections, plain, None) as connection:
+                self._server = Server.of(connection, settings, self._place, read_only=read_only)
+                self._server.check()
+                connector.limits = self._server.limits(settings, connector.server_settings)
+                connection.limits = connector.limits
+                found = columns_of(connection, self._server.schema)
+            _check_content(found, self._place, self._server.schema)
+        except BaseException:
+            self._connections.close()
+            raise
+        dialect = PostgresDialect(
+            self._server.schema,
+            self._place,
+            busy_timeout=settings.busy_timeout,
+            migration_timeout=settings.migration_timeout,
+            on_wrong_server=self._connections.retire_all,
+        )
+        if read_only:
+            self._connections.on_take = Covers(dialect).put_on
+        super().__init__(PostgresDatabase(self._place), self._connections, dialect)
+        self._log = SqlMigrationLog(self._database, dialect, self._migrating)
+        self._at_once = make_at_once(dialect)
+
+    @contextmanager
+    def _migrating(self, *, write: bool) -> Iterator[peewee.Database]:
+        """A transaction that may take as long as a migration may."""
+        with self.transaction(write=write) as database:
+            connection = database.connection()
+            if write:
+                connection.patience = self._settings.migration_timeout + self._settings.call_timeout
+            try:
+                yield database
+            finally:
+                connection.patience = self._settings.call_timeout
+
+    def _append_fresh(self, batch: Sequence[NewMessage]) -> Sequence[Appended]:
+        if len(batch) != 1 or self._database.in_transaction():
+            return super()._append_fresh(batch)
+        with Unit(self._pool, self._dialect, None, write=True) as connection, self._taken_ids():
+            appended = self._at_once.append(self.session_class(connection), self._tools.rows, batch[0])
+        if appended is None:
+            # Or its thread is another room's. It is only to be found out by whom it concerns.
+            raise RoomNotFoundError(batch[0].message.target.room_id or "")
+        return (appended,)
+
+    def describe(self) -> Mapping[str, str]:
+        """Engine, place, role and size, for people."""
+        with Unit(self._pool, self._dialect, None) as connection:
+            described = self._server.describe(connection)
+        return described | {"connections": f"at most {self._settings.pool_size} at once"}
+
+    def close(self) -> None:
+        self._connections.close()
+
+
+def _check_content(found: Mapping[str, set[str]], place: str, schema: str) -> None:
+    """Refuse tables of other programs that have our names.
+
+    :raises CorruptStoreError: some of them are there, and they are not a Moltnet server's.
+    """
+    if not set(found) & set(TABLES):
+        return
+    lacking = missing_from(found)
+    if lacking:
+        raise CorruptStoreError(
+            f"the schema {schema!r} of {place} does not hold a Moltnet store: {lacking}; "
+            "it was left as it is; choose another with ?schema=NAME"
+        )

@@ -1,0 +1,154 @@
+"""PostgreSQL's errors as the contract's, with what to do about them. The server's own texts are never shown."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+import psycopg2
+
+from moltnet_core.errors import (
+    ConfigError,
+    CorruptStoreError,
+    DriverError,
+    MoltnetError,
+    ReadOnlyStoreError,
+    StorageFullError,
+    StorageIOError,
+    StoreBusyError,
+    StoreUnavailableError,
+    ValidationError,
+)
+from moltnet_postgres.connections import DeadlineError
+
+__all__ = ["READ_ONLY_TRANSACTION", "UNIQUE_VIOLATION", "connect_error", "translate_error"]
+
+UNIQUE_VIOLATION: Final = "23505"
+READ_ONLY_TRANSACTION: Final = "25006"
+
+_LOST: Final = ("08", "57P")
+"""Codes of errors with which the server ends the connection: what it was doing may have been committed before."""
+
+
+def translate_error(error: psycopg2.Error, place: str, *, committing: bool) -> MoltnetError:
+    """The contract's error for one of psycopg2's.
+
+    :param place: the database, for people.
+    :param committing: it was raised by a commit, or by a statement that commits itself.
+    """
+    code = error.pgcode
+    translation = _translation(error, code, place, committing=committing)
+    constraint = getattr(getattr(error, "diag", None), "constraint_name", None)
+    translation.__cause__ = DriverError(type(error).__name__, code, constraint)
+    return translation
+
+
+def _translation(error: psycopg2.Error, code: str | None, place: str, *, committing: bool) -> MoltnetError:
+    if code is None or code.startswith(_LOST):
+        return _lost(error, code, place, committed=None if committing else False)
+    match code:
+        case "55P03" | "40P01" | "40001":
+            return StoreBusyError(
+                f"another transaction held a lock in {place} for too long, or two waited for each other; try again, "
+                "or open with a longer ?busy_timeout=SECONDS"
+            )
+        case "57014":
+            return StoreUnavailableError(
+                f"{place} did not finish a statement within call_timeout; it was rolled back; try again, "
+                "or open with a longer ?call_timeout=SECONDS"
+            )
+        case "53100" | "53200" | "54000":
+            return StorageFullError(f"the server of {place} is out of space or memory; earlier data is intact")
+        case "42501":
+            return ReadOnlyStoreError(
+                f"this role lacks a privilege in {place}; grant it (to write: INSERT, UPDATE and DELETE on the tables, "
+                "to migrate: CREATE on the schema, and that it owns the tables), or open with mode=ro to read"
+            )
+        case "25006":
+            return ReadOnlyStoreError(
+                f"{place} takes no writes now: it is a standby, or set to read-only; open with mode=ro to read it, "
+                "or name the primary (target_session_attrs=read-write)"
+            )
+        case "42P01" | "42703" | "3F000" | "42804" | "42883":
+            return CorruptStoreError(
+                f"a table or column of the store is missing in {place}, or has another type; "
+                "is this the database of another program?"
+            )
+        case "22P05" | "22021":
+            return ValidationError("a text", f"cannot be held by {place}, whose encoding is not UTF-8")
+        case "58030" | "58P01" | "58P02" | "XX001" | "XX002":
+            return StorageIOError(f"the disk of the server of {place} failed, or its data is damaged")
+    if code.startswith("23"):
+        return CorruptStoreError(f"a constraint in {place} refused what was written; nothing was changed")
+    if code.startswith("53"):
+        return StoreUnavailableError(f"the server of {place} is out of resources; try again later")
+    return StorageIOError(f"{place} refused the operation (SQLSTATE {code}); nothing was changed")
+
+
+def _lost(error: psycopg2.Error, code: str | None, place: str, *, committed: bool | None) -> MoltnetError:
+    outcome = (
+        "; whether the last write was committed is not known: read it back, or append it again with retry=True"
+        if committed is None
+        else ""
+    )
+    if isinstance(error, DeadlineError):
+        return StoreUnavailableError(f"{place} did not answer within call_timeout{outcome}", committed=committed)
+    why = "the server ended the connection" if code else "the connection was lost"
+    return StoreUnavailableError(f"{why} to {place}; the next call opens another{outcome}", committed=committed)
+
+
+# -- connecting --------------------------------------------------------------------------------------
+
+# libpq gives no code for a connection that it could not make. The text is looked at for advice, and never shown.
+_REFUSALS: Final = (
+    ("password authentication failed|no password supplied|authentication failed|no pg_hba.conf entry"
+     "|role .* does not exist|is not permitted to log in",
+     "the server refused the login: check user and password, and that its pg_hba.conf lets this machine in"),
+    ("database .* does not exist", "the server has no such database: create it, or check its name"),
+    ("permission denied for database", "this role may not connect to that database: GRANT CONNECT, or check the name"),
+    ("too many clients|remaining connection slots|too many connections",
+     "the server has too many connections: lower pool_size, raise its max_connections, or put a pooler in between"),
+    ("starting up|shutting down|recovery mode|not yet accepting|not accepting connections",
+     "the server is starting, stopping or recovering: try again in a moment"),
+    ("session is read-only|session is not read-only|hot standby|target_session_attrs",
+     "none of the servers is of the kind that target_session_attrs asks for (a standby that is not promoted yet?)"),
+    ("could not translate host name|name or service not known|no address associated",
+     "the host's name is not known: check it"),
+    ("timeout expired", "it did not answer within connect_timeout"),
+    ("server does not support ssl", "the server does not speak TLS: set it up there, or choose another sslmode"),
+    ("certificate|ssl error|tlsv1|ssl ", "TLS could not be agreed on: check the certificates and sslmode"),
+    ("refused|no such file or directory|unreachable|no route|is the server running",
+     "nothing answers there: check host and port, and that the server runs"),
+)  # fmt: skip
+
+_MISTAKES: Final = (
+    ("invalid sslmode value", "sslmode", "expected disable, allow, prefer, require, verify-ca or verify-full"),
+    ("sslmode value .* invalid when ssl support", "sslmode", "this libpq was built without TLS"),
+    ("root certificate file", "sslrootcert", "the file cannot be read: it holds the authorities that verify-ca and "
+     "verify-full go by"),
+    ("could not (?:read|load|open|stat).*certificate|certificate file", "sslcert", "the file cannot be read"),
+    ("private key file|certificate present, but not private key", "sslkey",
+     "the file cannot be read, or others may read it"),
+    ("crl", "sslcrl", "the file cannot be read"),
+    ("weak sslmode", "sslrootcert", "goes only with sslmode=verify-full"),
+    ("unrecognized configuration parameter", None, "the DSN names a setting that the server does not have"),
+    ("invalid value for parameter", None, "the DSN gives a setting a value that the server does not take"),
+    ("invalid .* value|invalid connection option|invalid integer|invalid port|could not match|definition of service",
+     None, "a key of the DSN has a value that libpq does not take"),
+)  # fmt: skip
+
+
+def connect_error(error: psycopg2.Error, place: str) -> MoltnetError:
+    """The contract's error for a connection that could not be made."""
+    text = str(error).lower()
+    made: MoltnetError | None = None
+    for pattern, key, advice in _MISTAKES:
+        if re.search(pattern, text):
+            made = ConfigError("postgres", f"dsn ({key})" if key else "dsn", advice)
+            break
+    if made is None:
+        found = (advice for pattern, advice in _REFUSALS if re.search(pattern, text))
+        advice = next(found, "the connection could not be made")
+        made = StoreUnavailableError(f"{place} cannot be reached: {advice}")
+    made.__cause__ = DriverError(type(error).__name__, error.pgcode)
+    return made

@@ -1,0 +1,86 @@
+"""Ends calls that a server does not answer.
+
+psycopg2 waits inside libpq, where neither a signal nor a time-out of Python's reaches it. So one thread a pool looks
+after the calls that are under way, and shuts down the socket of one that is past its deadline: libpq then finds the
+connection closed and returns.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+from contextlib import suppress
+from typing import Protocol
+
+__all__ = ["Watchdog", "Watched"]
+
+_REST_PATIENCE = 1.0  # seconds; a call that begins meanwhile keeps the thread alive
+
+
+class Watched(Protocol):
+    """A connection in a call."""
+
+    def fileno(self) -> int:
+        """The descriptor of its socket."""
+        ...
+
+
+class Watchdog:
+    """Watches calls; its thread lives only while there are some."""
+
+    def __init__(self) -> None:
+        self.forked()
+
+    def forked(self) -> None:
+        """In the child of a fork: begin anew."""
+        self._lock = threading.Condition(threading.Lock())
+        self._deadlines: dict[Watched, float] = {}
+        self._thread: threading.Thread | None = None
+        self._wakes_at = 0.0
+
+    def begin(self, connection: Watched, seconds: float) -> None:
+        """A call begins, which may take so long."""
+        deadline = time.monotonic() + seconds
+        with self._lock:
+            self._deadlines[connection] = deadline
+            if self._thread is None:
+                self._wakes_at = deadline
+                self._thread = threading.Thread(target=self._watch, name="moltnet-postgres-watchdog", daemon=True)
+                self._thread.start()
+            elif deadline < self._wakes_at:
+                self._lock.notify_all()
+
+    def end(self, connection: Watched) -> bool:
+        """The call is over; whether it was cut short."""
+        with self._lock:
+            return self._deadlines.pop(connection, None) is None
+
+    def rest(self) -> None:
+        """End the thread, if nothing is under way: a process should not fork beside one."""
+        with self._lock:
+            thread = self._thread
+            if thread is None or self._deadlines:
+                return
+            self._lock.notify_all()
+        thread.join(_REST_PATIENCE)
+
+    def _watch(self) -> None:
+        with self._lock:
+            while True:
+                now = time.monotonic()
+                for connection in [each for each, deadline in self._deadlines.items() if deadline <= now]:
+                    del self._deadlines[connection]
+                    _shut_down(connection)
+                # Calls end long before their deadlines, so it seldom wakes; once it finds no call, it ends.
+                if not self._deadlines:
+                    self._thread = None
+                    return
+                self._wakes_at = min(self._deadlines.values())
+                self._lock.wait(self._wakes_at - now)
+
+
+def _shut_down(connection: Watched) -> None:
+    with suppress(Exception), socket.socket(fileno=os.dup(connection.fileno())) as duplicate:
+        duplicate.shutdown(socket.SHUT_RDWR)
