@@ -27,10 +27,11 @@ INSERT = f"INSERT INTO messages ({COLUMNS}) VALUES ({PLACES})"
 LIVE = "SELECT 1 FROM rooms WHERE id = ? AND deleted_at IS NULL"
 KEY = "rtrim(created_at, 'Z0.')"
 ROOM = "target_kind = 'room' AND room_id = ?"
-NEWEST = f"SELECT {COLUMNS} FROM messages WHERE {ROOM} ORDER BY {KEY} DESC, id DESC LIMIT ?"
 PLACE = f"SELECT {KEY} FROM messages WHERE id = ?"
-SAME = f"SELECT {COLUMNS} FROM messages WHERE {ROOM} AND {KEY} = ? AND id < ? ORDER BY id DESC LIMIT ?"
-BEYOND = f"SELECT {COLUMNS} FROM messages WHERE {ROOM} AND {KEY} < ? ORDER BY {KEY} DESC, id DESC LIMIT ?"
+# Not "LIMIT ?", for which SQLite plans the statement anew at every call.
+NEWEST = f"SELECT {COLUMNS} FROM messages WHERE {ROOM} ORDER BY {KEY} DESC, id DESC LIMIT ? + 0"
+SAME = f"SELECT {COLUMNS} FROM messages WHERE {ROOM} AND {KEY} = ? AND id < ? ORDER BY id DESC LIMIT ? + 0"
+BEYOND = f"SELECT {COLUMNS} FROM messages WHERE {ROOM} AND {KEY} < ? ORDER BY {KEY} DESC, id DESC LIMIT ? + 0"
 
 
 def decode(row: Sequence[Any]) -> dict[str, Any]:

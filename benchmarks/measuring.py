@@ -1,4 +1,4 @@
-"""Measuring two sides in turn: medians over alternating rounds, and a table of goals and findings."""
+"""Measuring two sides in turn: medians over alternating rounds and several runs, and a table of goals and findings."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from typing import Any
 
 from attrs import asdict, frozen
 
-__all__ = ["Row", "alternate", "print_table", "seconds", "write_json"]
+__all__ = ["Row", "alternate", "difference_row", "print_table", "ratio_row", "seconds", "write_json"]
+
+_RUNS = 5
 
 
 @frozen
@@ -19,8 +21,8 @@ class Row:
     """One line of the table.
 
     :param work: what was done.
-    :param ours: seconds, the median.
-    :param floor: seconds, the median of what it is compared with.
+    :param ours: seconds, the median of a run.
+    :param floor: seconds, the median of what it is compared with, in the same run.
     :param ratio: ``ours / floor``.
     :param goal: the greatest ratio (or, for differences, number of seconds) that meets it.
     :param met: whether it does.
@@ -43,6 +45,16 @@ def seconds(call: Callable[[], object]) -> float:
 
 
 def alternate(ours: Callable[[], object], floor: Callable[[], object], rounds: int) -> tuple[float, float]:
+    """The times of two calls: of a few runs the one whose ratio is in the middle.
+
+    What else the machine does may spoil a run either way.
+    """
+    runs = [_run(ours, floor, rounds) for _ in range(_RUNS)]
+    runs.sort(key=lambda times: times[0] / times[1])
+    return runs[_RUNS // 2]
+
+
+def _run(ours: Callable[[], object], floor: Callable[[], object], rounds: int) -> tuple[float, float]:
     """The median times of two calls, made in turn so that both see the machine in the same mood."""
     found: tuple[list[float], list[float]] = ([], [])
     for number in range(rounds + 2):

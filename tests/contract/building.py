@@ -31,6 +31,7 @@ from moltnet_core.plugins import load_backend
 
 # A backend joins by a line here: how a new location of its own looks.
 LOCATIONS: dict[str, Callable[[Path], str]] = {
+    "json": lambda path: f"json:///{path}.json",
     "memory": lambda path: "memory://",
     "postgres": lambda path: new_location(),
     "sqlite": lambda path: f"sqlite:///{path}.db",
@@ -51,6 +52,11 @@ def lacking(capability: str) -> pytest.MarkDecorator:
     """Runs a test on the backends that do not declare it."""
     chosen = [name for name in BACKENDS if capability not in load_backend(name)[0].capabilities]
     return pytest.mark.parametrize("backend", chosen, indirect=True)
+
+
+def read_only(location: str) -> str:
+    """A location's URL with ``mode=ro``."""
+    return f"{location}{'&' if '?' in location else '?'}mode=ro"
 
 
 class Place:

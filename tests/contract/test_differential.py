@@ -33,6 +33,7 @@ from moltnet_core import (
     Target,
     Thread,
 )
+from moltnet_core.timestamps import normalise, truncate
 
 EXAMPLES = 200
 
@@ -102,6 +103,13 @@ def of_kind(kind: str, value: Any, moment: str, *, removed: bool) -> Record:
     times = {"agent": ("created_at", "updated_at"), "thread": ("last_message_at",), "dm": ("last_message_at",)}
     names = times.get(kind, ("created_at",))
     return Record(kind, value, {**dict.fromkeys(names, moment), **({"removed_at": moment} if removed else {})})
+
+
+def with_digits(record: Record, digits: int) -> Record:
+    """The record as a store keeps it that has fewer digits than the reference, which would not lose them."""
+    if digits == 9:
+        return record
+    return Record(record.kind, record.value, {name: truncate(normalise(t), digits) for name, t in record.times.items()})
 
 
 def stored_message(message: Message) -> Message:
@@ -217,7 +225,8 @@ class Histories(RuleBasedStateMachine):
 
     @rule(loaded=st.lists(records, min_size=1, max_size=4))
     def load(self, loaded: list[Record]) -> None:
-        self.both(lambda store: store.load(loaded))
+        kept = [with_digits(record, self.subject.backend.time_digits) for record in loaded]
+        self.both(lambda store: store.load(kept))
 
     @rule()
     def reopen(self) -> None:

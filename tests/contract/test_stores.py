@@ -14,6 +14,7 @@ from tests.contract.building import (
     having,
     lacking,
     message,
+    read_only,
     records,
     room,
 )
@@ -128,7 +129,7 @@ def test_the_store_describes_its_backend(store: Store, backend: str) -> None:
 def test_without_read_only_such_an_open_is_refused(place: Place) -> None:
     location = place.new_location()
     with pytest.raises(UnsupportedCapabilityError) as caught:
-        place.open(f"{location}?mode=ro")
+        place.open(read_only(location))
     assert (caught.value.__dict__["capability"], caught.value.__dict__["backend"]) == ("read_only", place.backend)
     assert isinstance(caught.value, NotImplementedError)
     with pytest.raises(UnsupportedCapabilityError):
@@ -159,7 +160,7 @@ def test_a_read_only_store_refuses_to_write(place: Place, name: str) -> None:
     with place.open(location) as store:
         fill(store)
         before = everything(store)
-    reader = place.open(f"{location}?mode=ro")
+    reader = place.open(read_only(location))
     assert reader.read_only
     with pytest.raises(ReadOnlyStoreError) as caught:
         WRITES[name](reader)

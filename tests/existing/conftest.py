@@ -9,11 +9,12 @@ import pytest
 
 from moltnet_core import Store, open_store
 
-from .cases import CASES, Case, fresh, url_of
+from .cases import CASES
 from .comparing import Comparison
 from .corrupting import IDS
 from .report import table
 from .server import Server, insert, message_rows, room_row
+from .sqlite_case import DATABASES, SQLiteCase, fresh, url_of
 
 # These need the fixtures throughout. Without them test_fixtures.py says so, in one skipped test.
 _ABOUT_FIXTURES = ("truth", "served", "read_only", "upgraded", "records", "edge")
@@ -38,15 +39,15 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
             terminalreporter.write_line(line)
 
 
-@pytest.fixture(params=[None, *CASES], ids=["fresh", *(case.name for case in CASES)])
-def case(request: pytest.FixtureRequest) -> Case | None:
-    """Every fixture, and ``None`` for a database that this project makes."""
-    found: Case | None = request.param
+@pytest.fixture(params=[None, *DATABASES], ids=["fresh", *(case.name for case in DATABASES)])
+def case(request: pytest.FixtureRequest) -> SQLiteCase | None:
+    """Every SQLite fixture, and ``None`` for a database that this project makes."""
+    found: SQLiteCase | None = request.param
     return found
 
 
 @pytest.fixture
-def database(case: Case | None, tmp_path: Path) -> Path:
+def database(case: SQLiteCase | None, tmp_path: Path) -> Path:
     """A copy of the fixture, or a new database, brought up to date and closed again."""
     path = fresh(tmp_path / "own") if case is None else case.database(tmp_path / "own")
     open_store(url_of(path)).close()

@@ -6,11 +6,21 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-__all__ = ["Expected", "Json", "artifacts_of", "comparable", "from_fed", "from_served", "order_key", "spelled"]
+__all__ = [
+    "Expected",
+    "Json",
+    "artifacts_of",
+    "comparable",
+    "from_fed",
+    "from_served",
+    "order_key",
+    "settled",
+    "spelled",
+]
 
 Json = dict[str, Any]
 Conversation = tuple[str, str]
@@ -161,6 +171,17 @@ def from_fed(fed: Sequence[Json]) -> Expected:
         _artifacts(messages),
         _joined(live.values(), [entry["agent"] for entry in fed if "agent" in entry]),
     )
+
+
+def settled(expected: Expected) -> Expected:
+    """What is expected where direct conversations are worked out from the messages: their last time is the latest
+    message's, which a server may have let go backwards.
+    """
+    dms = [
+        dm | {"last_message_at": max((item["created_at"] for item in expected.messages["dm", dm["id"]]), key=order_key)}
+        for dm in expected.dms
+    ]
+    return replace(expected, dms=dms)
 
 
 def _conversations(messages: Sequence[Json]) -> tuple[dict[str, list[Json]], list[Json]]:

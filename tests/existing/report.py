@@ -32,11 +32,11 @@ def table(results: Iterable[Comparison]) -> list[str]:
     sizes = ", ".join(map(str, SIZES))
     lines = [
         f"read / served, each listing walked at page sizes {sizes}, forwards and backwards",
-        f"{'fixture':<20}" + "".join(f"{kind:>11}" for kind in KINDS) + f"{'differences':>13}",
+        f"{'fixture':<26}" + "".join(f"{kind:>11}" for kind in KINDS) + f"{'differences':>13}",
     ]
     for result in results:
         shown = "".join(f"{count:>11}" for count in result.counts())
-        lines.append(f"{result.name:<20}{shown}{len(result.differences):>13}")
+        lines.append(f"{result.name:<26}{shown}{len(result.differences):>13}")
     return lines
 
 

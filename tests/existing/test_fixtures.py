@@ -6,8 +6,10 @@ import pytest
 
 from .cases import CASES
 from .locations import ABSENT
+from .sqlite_case import DATABASES
 
-NAMES = {"v4", "v5", "v6", "v7", "v8", "v8-killed", "edge"}
+NAMES = {"json-v5", "json-v8", "json-edge"}
+NAMES |= {f"sqlite-{name}" for name in ("v4", "v5", "v6", "v7", "v8", "v8-killed", "edge")}
 
 
 def test_the_fixtures_are_there() -> None:
@@ -17,4 +19,4 @@ def test_the_fixtures_are_there() -> None:
     for case in CASES:
         assert case.source.is_file(), case.name
         assert case.truth.is_file(), case.name
-    assert [case.name for case in CASES if case.has_wal] == ["v8-killed"]
+    assert [case.name for case in DATABASES if case.has_wal] == ["sqlite-v8-killed"]

@@ -12,8 +12,8 @@ import pytest
 
 from moltnet_core import Message, PageRequest, Room, Store, open_store, to_json
 
-from .cases import fresh, url_of
 from .server import Server, agent_row, insert, message_rows, room_row
+from .sqlite_case import fresh, url_of
 from .walking import backwards, forwards, page_problems
 
 ROOM = {"kind": "room", "room_id": "r"}

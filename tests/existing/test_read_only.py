@@ -16,15 +16,15 @@ from moltnet_core import Message, MoltnetError, ReadOnlyStoreError, StoreUnavail
 from moltnet_core.types import Actor, Part, Target
 
 from . import raw
-from .cases import CASES, Case, url_of
 from .comparing import Comparison, compare
 from .expected import Json
 from .locations import ROOT
 from .server import Server, message_rows
+from .sqlite_case import DATABASES, SQLiteCase, url_of
 
-each_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-each_without_wal = pytest.mark.parametrize("case", [c for c in CASES if not c.has_wal], ids=lambda case: case.name)
-each_with_wal = pytest.mark.parametrize("case", [c for c in CASES if c.has_wal], ids=lambda case: case.name)
+each_case = pytest.mark.parametrize("case", DATABASES, ids=lambda case: case.name)
+each_without_wal = pytest.mark.parametrize("case", [c for c in DATABASES if not c.has_wal], ids=lambda case: case.name)
+each_with_wal = pytest.mark.parametrize("case", [c for c in DATABASES if c.has_wal], ids=lambda case: case.name)
 
 
 def _wal(path: Path) -> Path:
@@ -40,7 +40,7 @@ def _traces(path: Path) -> tuple[Any, ...]:
 
 @each_case
 def test_it_reads_as_served_at_its_old_version(
-    case: Case, tmp_path: Path, figures: Callable[[Comparison], None]
+    case: SQLiteCase, tmp_path: Path, figures: Callable[[Comparison], None]
 ) -> None:
     path = case.database(tmp_path / "own")
     before = _traces(path)
@@ -56,7 +56,7 @@ def test_it_reads_as_served_at_its_old_version(
 
 
 @each_case
-def test_its_records_are_those_of_the_upgraded_store(case: Case, tmp_path: Path) -> None:
+def test_its_records_are_those_of_the_upgraded_store(case: SQLiteCase, tmp_path: Path) -> None:
     path = case.database(tmp_path)
     assert _records(url_of(path, "?mode=ro")) == _records(url_of(path))
 
@@ -67,7 +67,7 @@ def _records(url: str) -> list[Json]:
 
 
 @each_case
-def test_a_write_is_refused_and_changes_nothing(case: Case, tmp_path: Path) -> None:
+def test_a_write_is_refused_and_changes_nothing(case: SQLiteCase, tmp_path: Path) -> None:
     path = case.database(tmp_path)
     before = _traces(path)
     message = Message("harbor", Target.room(case.known.room), Actor("agent", "alpha"), (Part("text", text="no"),))
@@ -79,7 +79,7 @@ def test_a_write_is_refused_and_changes_nothing(case: Case, tmp_path: Path) -> N
 
 
 def test_a_database_that_a_server_is_writing_to_is_read(tmp_path: Path) -> None:
-    case = next(case for case in CASES if case.name == "edge")
+    case = next(case for case in DATABASES if case.is_edge)
     path = case.database(tmp_path)
     url, busy = url_of(path, "?mode=ro"), {"kind": "room", "room_id": "busy"}
     with Server(path) as server:
@@ -131,7 +131,7 @@ def _read_unprivileged(path: Path) -> dict[str, Any]:
 
 @each_without_wal
 @pytest.mark.parametrize("empty_wal", [False, True], ids=["no -wal", "empty -wal"])
-def test_it_is_read_where_nothing_can_be_written(case: Case, tmp_path: Path, empty_wal: bool) -> None:
+def test_it_is_read_where_nothing_can_be_written(case: SQLiteCase, tmp_path: Path, empty_wal: bool) -> None:
     path = case.database(tmp_path / "locked")
     if empty_wal:
         _wal(path).touch()
@@ -146,7 +146,7 @@ def test_it_is_read_where_nothing_can_be_written(case: Case, tmp_path: Path, emp
 
 
 @each_with_wal
-def test_a_wal_that_cannot_be_read_there_is_an_error_that_says_what_to_do(case: Case, tmp_path: Path) -> None:
+def test_a_wal_that_cannot_be_read_there_is_an_error_that_says_what_to_do(case: SQLiteCase, tmp_path: Path) -> None:
     path = case.database(tmp_path / "locked")
     there, before = sorted(path.parent.iterdir()), _traces(path)
     with _locked(path.parent):
@@ -160,7 +160,7 @@ def test_a_wal_that_cannot_be_read_there_is_an_error_that_says_what_to_do(case: 
 
 
 @each_with_wal
-def test_what_a_killed_process_left_is_read_there_whole_or_refused(case: Case, tmp_path: Path) -> None:
+def test_what_a_killed_process_left_is_read_there_whole_or_refused(case: SQLiteCase, tmp_path: Path) -> None:
     path = case.database(tmp_path / "locked")
     with Server(path) as server:
         server.transaction(*message_rows("last", {"kind": "room", "room_id": "general"}, "2027-01-01T00:00:00Z"))
@@ -181,7 +181,7 @@ def test_what_a_killed_process_left_is_read_there_whole_or_refused(case: Case, t
 
 
 @each_with_wal
-def test_a_copy_of_both_files_is_read_whole(case: Case, tmp_path: Path) -> None:
+def test_a_copy_of_both_files_is_read_whole(case: SQLiteCase, tmp_path: Path) -> None:
     path = case.database(tmp_path / "copied")
     with open_store(url_of(path, "?mode=ro")) as store:
         assert store.counts().messages == 285

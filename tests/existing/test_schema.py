@@ -7,7 +7,7 @@ from pathlib import Path
 from moltnet_core import open_store
 
 from . import raw
-from .cases import Case, url_of
+from .sqlite_case import SQLiteCase, url_of
 from .writing import write_everything
 
 NAMES = [
@@ -22,7 +22,7 @@ NAMES = [
 ]
 
 
-def test_the_versions_recorded_are_the_servers(case: Case | None, database: Path) -> None:
+def test_the_versions_recorded_are_the_servers(case: SQLiteCase | None, database: Path) -> None:
     with open_store(url_of(database)) as store:
         write_everything(store, case.known if case else None)
     assert raw.rows(database, "SELECT version, name FROM schema_migrations ORDER BY version") == NAMES

@@ -19,8 +19,8 @@ from moltnet_core import (
 from moltnet_core.types import Target
 
 from . import raw
-from .cases import Case, url_of
 from .server import COLUMNS, Row, Server, ServerError, Statement, agent_row, insert, message_rows, room_row
+from .sqlite_case import SQLiteCase, url_of
 from .walking import backwards, forwards, page_problems
 from .writing import AT, message
 
@@ -60,7 +60,7 @@ def _set_up() -> list[Statement]:
     ]
 
 
-def test_it_writes_beside_an_open_store(case: Case | None, database: Path) -> None:
+def test_it_writes_beside_an_open_store(case: SQLiteCase | None, database: Path) -> None:
     with Server(database) as server, open_store(url_of(database)) as store:
         before = store.counts()
         server.transaction(*_set_up())

@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 
 from . import raw
-from .cases import CASES, EDGE, Case
+from .case import Case
+from .cases import CASES, EDGE
 from .expected import artifacts_of, order_key, spelled
+from .sqlite_case import DATABASES, SQLiteCase
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_a_fixture_stands_at_its_version(case: Case, tmp_path: Path) -> None:
+@pytest.mark.parametrize("case", DATABASES, ids=lambda case: case.name)
+def test_a_fixture_stands_at_its_version(case: SQLiteCase, tmp_path: Path) -> None:
     found = raw.rows(case.database(tmp_path), "SELECT version FROM schema_migrations ORDER BY version")
     assert found == [(version,) for version in range(1, case.version + 1)]
 

@@ -9,16 +9,16 @@ import pytest
 from moltnet_core import open_store
 
 from . import forms, raw
-from .cases import CASES, Case, fresh, url_of
+from .sqlite_case import DATABASES, SQLiteCase, fresh, url_of
 from .writing import write_everything
 
-each_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name, indirect=True)
+each_case = pytest.mark.parametrize("case", DATABASES, ids=lambda case: case.name, indirect=True)
 
 
-def test_the_schema_is_that_of_the_servers_newest(case: Case | None, database: Path, tmp_path: Path) -> None:
+def test_the_schema_is_that_of_the_servers_newest(case: SQLiteCase | None, database: Path, tmp_path: Path) -> None:
     with open_store(url_of(database)) as store:
         write_everything(store, case.known if case else None)
-    newest = next(other for other in CASES if other.name == "v8").database(tmp_path / "newest")
+    newest = next(other for other in DATABASES if other.name == "sqlite-v8").database(tmp_path / "newest")
     schema = raw.schema(newest)
     assert len(schema) > 25
     assert raw.schema(database) == schema
@@ -28,7 +28,7 @@ def test_the_schema_is_that_of_the_servers_newest(case: Case | None, database: P
 
 
 @each_case
-def test_rows_that_were_there_stay_as_they_are(case: Case, database: Path, tmp_path: Path) -> None:
+def test_rows_that_were_there_stay_as_they_are(case: SQLiteCase, database: Path, tmp_path: Path) -> None:
     before = raw.dump(case.database(tmp_path / "before"))
     assert raw.changes(before, raw.dump(database)) == {}
     with open_store(url_of(database)) as store:
@@ -50,7 +50,7 @@ def test_rows_that_were_there_stay_as_they_are(case: Case, database: Path, tmp_p
 
 
 @each_case
-def test_what_changes_in_them_has_the_servers_forms(case: Case, database: Path) -> None:
+def test_what_changes_in_them_has_the_servers_forms(case: SQLiteCase, database: Path) -> None:
     known = case.known
     with open_store(url_of(database)) as store:
         threads = store.get_thread(known.thread), store.get_dm(known.dm)
@@ -72,7 +72,7 @@ def test_what_changes_in_them_has_the_servers_forms(case: Case, database: Path) 
 
 
 @each_case
-def test_records_that_are_loaded_have_the_servers_forms(case: Case, database: Path, tmp_path: Path) -> None:
+def test_records_that_are_loaded_have_the_servers_forms(case: SQLiteCase, database: Path, tmp_path: Path) -> None:
     path = fresh(tmp_path / "new")
     with open_store(url_of(database)) as source, source.snapshot() as snapshot, open_store(url_of(path)) as copy:
         copy.load(snapshot.records())

@@ -7,7 +7,7 @@ from pathlib import Path
 from moltnet_core import open_store
 
 from . import forms, raw
-from .cases import Case, url_of
+from .sqlite_case import SQLiteCase, url_of
 from .writing import NEW, write_everything
 
 
@@ -18,7 +18,7 @@ def _added(before: raw.Dump, after: raw.Dump) -> raw.Dump:
     }
 
 
-def test_rows_that_are_written_have_the_servers_forms(case: Case | None, database: Path) -> None:
+def test_rows_that_are_written_have_the_servers_forms(case: SQLiteCase | None, database: Path) -> None:
     before = raw.dump(database)
     with open_store(url_of(database)) as store:
         write_everything(store, case.known if case else None)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from moltnet_core import AgentRegistration, Message, Room, Store
 from moltnet_core.types import Actor, Part, Target
 
-from .cases import Known
+from .case import Known
 
 __all__ = ["AT", "NEW", "PARTS", "message", "write_everything"]
 

@@ -6,6 +6,7 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
+import attrs
 import pytest
 
 from moltnet_core import (
@@ -27,7 +28,7 @@ from moltnet_core import (
     from_json,
     to_json,
 )
-from moltnet_core.serialization import canonical, copy_json, dumps, loads
+from moltnet_core.serialization import canonical, copy_json, dumps, loads, message_columns
 
 MOMENT = datetime(2026, 1, 1, 0, 0, 0, 120_000, UTC)
 TIME = "2026-01-01T00:00:00.12Z"
@@ -252,6 +253,35 @@ def test_numbers_and_text_survive_the_text_form() -> None:
     for number in (float("nan"), float("inf")):
         with pytest.raises(ValueError, match=r"."):
             dumps([number])
+
+
+@pytest.mark.parametrize("text", ["\n", '"', "\\", '\\"', "é"])
+def test_brackets_within_a_text_nest_nothing(text: str) -> None:
+    for value in ({"t": text + "[" * 1000}, {"t": "{[" * 500 + text, "u": [text]}):
+        assert loads(json.dumps(value)) == value
+
+
+def test_nesting_is_counted_outside_texts_only() -> None:
+    escaped = json.dumps('"\\[]{}')
+    for depth in (1, 299, 300):
+        loads("[" * depth + escaped + "]" * depth)
+    with pytest.raises(ValueError, match="300 levels"):
+        loads("[" * 301 + escaped + "]" * 301)
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        MESSAGE.parts,
+        [Part("text")],
+        [Part("text", 'a "b"\n\u2028ü\\')],
+        [Part("url", url="https://h/"), Part("text", "x"), Part("data", data={"n": [10**40, 0.1, -0.0]})],
+    ],
+)
+def test_the_columns_of_a_message_are_its_json(parts: Any) -> None:
+    message = attrs.evolve(MESSAGE, parts=parts, origin=MessageOrigin('n"', "ü"))
+    whole, columns = to_json(message), message_columns(message)
+    assert columns == {f"{name}_json": dumps(whole[name]) for name in ("target", "from", "parts", "mentions", "origin")}
 
 
 def test_canonical_text_is_one_for_equal_values() -> None:

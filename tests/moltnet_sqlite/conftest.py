@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from tests.moltnet_sqlite.support import Child
+from tests.children import Child, starting
 
 
 @pytest.fixture(autouse=True)
@@ -33,12 +32,5 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture
 def start() -> Iterator[Callable[..., Child]]:
     """Starts children, which end with the test at the latest. See :class:`Child` for the arguments."""
-    children: list[Child] = []
-
-    def start(function: Callable[..., Any], *args: object, **options: Any) -> Child:
-        children.append(Child(function, *args, **options))
-        return children[-1]
-
-    yield start
-    for child in children:
-        child.close()
+    with starting() as start:
+        yield start

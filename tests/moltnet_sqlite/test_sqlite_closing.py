@@ -8,24 +8,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.children import WAIT, Child, foreign_in_chain, listen, open_descriptors, tell, wait_until
 from tests.moltnet_sqlite.support import (
     NETWORK,
-    WAIT,
-    Child,
     a_message,
     a_room,
     all_messages,
-    foreign_in_chain,
     integrity,
-    listen,
     make_store,
     make_version,
-    open_descriptors,
     query,
     raw_connection,
-    tell,
     url_of,
-    wait_until,
 )
 
 from moltnet_core import (

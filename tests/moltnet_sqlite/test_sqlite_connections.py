@@ -11,25 +11,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.children import WAIT, Child, foreign_in_chain, listen, open_descriptors, outcome, tell, tree
 from tests.moltnet_sqlite.support import (
-    WAIT,
-    Child,
     a_message,
     a_room,
     all_messages,
     dm_message,
-    foreign_in_chain,
     integrity,
-    listen,
     make_store,
     make_version,
-    open_descriptors,
-    outcome,
     query,
     raw_connection,
-    tell,
     thread_message,
-    tree,
     url_of,
 )
 

@@ -13,18 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.moltnet_sqlite.support import (
-    ENGINE_VARIABLE,
-    ROOT,
-    Child,
-    a_message,
-    integrity,
-    make_store,
-    outcome,
-    query,
-    tell,
-    url_of,
-)
+from tests.children import ENGINE_VARIABLE, ROOT, Child, outcome, tell
+from tests.moltnet_sqlite.support import a_message, integrity, make_store, query, url_of
 
 from moltnet_core import StoreUnavailableError, open_store
 from moltnet_sqlite import engine

@@ -15,22 +15,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.children import Child, chain, foreign_in_chain, outcome, tell
 from tests.moltnet_sqlite.support import (
     NETWORK,
-    Child,
     a_message,
     a_room,
     all_messages,
-    chain,
     dm_message,
-    foreign_in_chain,
     integrity,
     make_store,
     make_version,
-    outcome,
     query,
     raw_connection,
-    tell,
     thread_message,
     url_of,
 )

@@ -11,17 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.moltnet_sqlite.support import (
-    Child,
-    a_message,
-    a_room,
-    all_messages,
-    make_store,
-    outcome,
-    tell,
-    tree,
-    url_of,
-)
+from tests.children import Child, outcome, tell, tree
+from tests.moltnet_sqlite.support import a_message, a_room, all_messages, make_store, url_of
 from tests.privileges import give_up_privileges
 
 from moltnet_core import (

@@ -15,20 +15,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.children import WAIT, Child, foreign_in_chain, listen, open_descriptors, tell
 from tests.moltnet_sqlite.support import (
-    WAIT,
-    Child,
     a_message,
     a_room,
     all_messages,
-    foreign_in_chain,
     integrity,
-    listen,
     make_store,
-    open_descriptors,
     query,
     raw_connection,
-    tell,
     url_of,
 )
 

@@ -8,22 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.children import Child, foreign_in_chain, listen, tell, tree
 from tests.moltnet_sqlite.support import (
-    Child,
     a_message,
     a_room,
     all_messages,
     be_killed_at_each_statement,
     dump,
-    foreign_in_chain,
     integrity,
-    listen,
     make_store,
     make_version,
     query,
     schema,
-    tell,
-    tree,
     url_of,
 )
 

@@ -11,23 +11,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.children import Child, foreign_in_chain, listen, outcome, tell, tree
 from tests.moltnet_sqlite.support import (
     NETWORK,
-    Child,
     a_message,
     a_room,
     all_messages,
     dm_message,
-    foreign_in_chain,
-    listen,
     make_store,
     make_version,
-    outcome,
     query,
     raw_connection,
-    tell,
     thread_message,
-    tree,
     url_of,
 )
 from tests.privileges import give_up_privileges

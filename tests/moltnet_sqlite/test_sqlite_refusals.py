@@ -8,16 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.children import foreign_in_chain, tree
 from tests.moltnet_sqlite.support import (
     a_room,
     dump,
-    foreign_in_chain,
     integrity,
     make_store,
     make_version,
     query,
     raw_connection,
-    tree,
     url_of,
 )
 

@@ -9,18 +9,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.moltnet_sqlite.support import (
-    Child,
-    a_message,
-    all_messages,
-    integrity,
-    listen,
-    make_store,
-    open_descriptors,
-    query,
-    tell,
-    url_of,
-)
+from tests.children import Child, listen, open_descriptors, tell
+from tests.moltnet_sqlite.support import a_message, all_messages, integrity, make_store, query, url_of
 from tests.reliability.checks import partial
 
 from moltnet_core import PageRequest, open_store

@@ -13,17 +13,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from tests.moltnet_sqlite.support import (
-    NETWORK,
-    Child,
-    foreign_in_chain,
-    listen,
-    make_store,
-    query,
-    raw_connection,
-    tell,
-    url_of,
-)
+from tests.children import Child, foreign_in_chain, listen, tell
+from tests.moltnet_sqlite.support import NETWORK, make_store, query, raw_connection, url_of
 from tests.reliability.checks import a_batch, a_message_of
 
 from moltnet_core import AgentRegistration, MoltnetError, PageRequest, Store, open_store, to_json

@@ -14,18 +14,15 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+from tests.children import WAIT, Child, listen, tell
 from tests.moltnet_sqlite.support import (
-    WAIT,
-    Child,
     be_killed_at_each_statement,
     dump,
     integrity,
-    listen,
     make_store,
     make_version,
     query,
     schema,
-    tell,
     url_of,
 )
 from tests.reliability.checks import a_batch, a_message_of, partial, stored

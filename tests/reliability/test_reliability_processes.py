@@ -10,19 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.moltnet_sqlite.support import (
-    Child,
-    a_message,
-    a_room,
-    integrity,
-    listen,
-    make_store,
-    outcome,
-    query,
-    tell,
-    thread_message,
-    url_of,
-)
+from tests.children import Child, listen, outcome, tell
+from tests.moltnet_sqlite.support import a_message, a_room, integrity, make_store, query, thread_message, url_of
 
 from moltnet_core import open_store
 from moltnet_sql import transaction

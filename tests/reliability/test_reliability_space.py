@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.moltnet_sqlite.support import Child, a_room, make_store, outcome, tell, url_of
+from tests.children import Child, outcome, tell
+from tests.moltnet_sqlite.support import a_room, make_store, url_of
 from tests.reliability.checks import a_batch, a_message_of, partial, stored
 
 from moltnet_core import MoltnetError, StorageFullError, Store, open_store

@@ -8,15 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.moltnet_sqlite.support import (
-    foreign_in_chain,
-    make_store,
-    make_version,
-    open_descriptors,
-    query,
-    tree,
-    url_of,
-)
+from tests.children import foreign_in_chain, open_descriptors, tree
+from tests.moltnet_sqlite.support import make_store, make_version, query, url_of
 
 from moltnet_core import MigrationDriftError, SchemaTooNewError, open_store
 

@@ -141,11 +141,24 @@ def test_bad_files_name_the_place_and_quote_nothing(tmp_path: Path, name: str, t
 
 
 def test_many_aliases_and_merged_keys_end(tmp_path: Path) -> None:
-    lines = ["a0: &a0 {x: 1}"] + [f"a{n}: &a{n} {{<<: [*a{n - 1}, *a{n - 1}], k{n}: 1}}" for n in range(1, 40)]
+    bases = [f"a{n}: &a{n} {{{', '.join(f'k{n}_{m}: 1' for m in range(1001))}}}" for n in range(10)]
+    merged = f"all: {{<<: [{', '.join(f'*a{n}' for n in range(10))}]}}"
     with pytest.raises(ConfigError):
-        load_config_file(write(tmp_path / "a.yaml", "\n".join(lines)))
+        load_config_file(write(tmp_path / "a.yaml", "\n".join([*bases, merged])))
     with pytest.raises(ConfigError):
         load_config_file(write(tmp_path / "b.yaml", "a: &a 1\nb: [" + "*a, " * 2000 + "]"))
+
+
+def test_keys_that_are_merged_again_and_again_end(tmp_path: Path) -> None:
+    """Each mapping merges the one before twice. PyYAML doubles the keys each time, or (from 6.0.4) keeps each once."""
+    lines = ["a0: &a0 {x: 1}"] + [f"a{n}: &a{n} {{<<: [*a{n - 1}, *a{n - 1}], k{n}: 1}}" for n in range(1, 40)]
+    path = write(tmp_path / "a.yaml", "\n".join(lines))
+    try:
+        loaded = load_config_file(path)
+    except ConfigError as error:
+        assert "too many keys" in str(error)
+    else:
+        assert loaded.document["a39"] == {"x": 1, **{f"k{n}": 1 for n in range(1, 40)}}
 
 
 def test_merged_keys_are_no_duplicates(tmp_path: Path) -> None:

@@ -42,17 +42,26 @@ from moltnet_core.types import (
 )
 
 __all__ = [
+    "actor_of",
     "canonical",
     "copy_json",
     "dumps",
     "from_json",
     "loads",
+    "loads_at",
     "message_columns",
+    "object_of",
+    "optional_text_of",
+    "origin_of",
+    "parts_of",
     "read_actor",
     "read_mentions",
     "read_origin",
     "read_parts",
     "read_target",
+    "target_of",
+    "text_of",
+    "texts_of",
     "to_json",
 ]
 
@@ -72,7 +81,8 @@ def _refuse_constant(name: str) -> Any:
 
 
 MAX_READ_DEPTH: Final = 300
-_BRACKET_OR_STRING = re.compile(r'"(?:[^"\\\\]|\\\\.)*"|[][{}]', re.DOTALL)
+_TOO_DEEP = f"nested more than {MAX_READ_DEPTH} levels deep"
+_BRACKET_OR_STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[][{}]', re.DOTALL)
 
 
 def _finite(text: str) -> float:
@@ -82,7 +92,8 @@ def _finite(text: str) -> float:
     return value
 
 
-_decoder = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)
+_decoder: Any = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)
+_scan = _decoder.scan_once  # what decode() calls for the value itself
 
 
 def loads(text: str) -> Any:
@@ -93,14 +104,29 @@ def loads(text: str) -> Any:
     """
     if type(text) is not str:
         raise ValueError("not a text")
-    if text.count("[") + text.count("{") > MAX_READ_DEPTH and _depth(text) > MAX_READ_DEPTH:
-        raise ValueError(f"nested more than {MAX_READ_DEPTH} levels deep")
+    if len(text) > MAX_READ_DEPTH < text.count("[") + text.count("{") and _depth(text) > MAX_READ_DEPTH:
+        raise ValueError(_TOO_DEEP)
+    # Every row passes here several times. White space around a value is rare, and looking for it every time costs a
+    # third of a page.
     try:
-        value, end = _decoder.raw_decode(text)
-    except json.JSONDecodeError:
+        value, end = _scan(text, 0)
+    except StopIteration:  # no value begins there
         return _decoder.decode(text)
-    # White space around a value is rare, and looking for it every time costs a third of a page.
     return value if end == len(text) else _decoder.decode(text)
+
+
+def loads_at(text: str, start: int) -> tuple[Any, int]:
+    """The JSON value that begins at an index of a text, and where it ends; with the limits of :func:`loads`.
+
+    :raises json.JSONDecodeError: it is not JSON.
+    :raises ValueError: it is beyond a limit, or ``NaN``.
+    :raises RecursionError: it is nested far too deep.
+    """
+    value, end = _decoder.raw_decode(text, start)
+    brackets = text.count("[", start, end) + text.count("{", start, end)
+    if brackets > MAX_READ_DEPTH and _depth(text[start:end]) > MAX_READ_DEPTH:
+        raise ValueError(_TOO_DEEP)
+    return value, end
 
 
 def _depth(text: str) -> int:
@@ -328,21 +354,44 @@ def message_columns(message: Message) -> dict[str, str]:
     return {
         "target_json": _shared_text(message.target),
         "from_json": _shared_text(message.sender),
-        "parts_json": _encode([to_json(part) for part in message.parts]),
+        "parts_json": f"[{','.join(map(_part_text, message.parts))}]",
         "mentions_json": _encode(message.mentions) if message.mentions else "null",
         "origin_json": "{}"
         if origin is None
-        else _encode({"network_id": origin.network_id, "message_id": origin.message_id}),
+        else f'{{"network_id":{_encode(origin.network_id)},"message_id":{_encode(origin.message_id)}}}',
     }
 
 
-def _text(value: Any, where: str) -> str | None:
+_LATER_PART_FIELDS: Final = tuple(field.name for field in attrs.fields(Part) if field.name not in ("kind", "text"))
+
+
+def _part_text(part: Part) -> str:
+    """A part as ``to_json`` gives it."""
+    text = f'{{"kind":{_encode(part.kind)}'
+    if part.text is not None:
+        text += f',"text":{_encode(part.text)}'
+    for name in _LATER_PART_FIELDS:
+        value = getattr(part, name)
+        if value is not None:
+            text += f',"{name}":{_encode(value)}'
+    return f"{text}}}"
+
+
+def optional_text_of(value: Any, where: str) -> str | None:
+    """A JSON value as an optional text; ``null`` and ``""`` as absent.
+
+    :raises ValueError: it is no text.
+    """
     if value is None or type(value) is str:
         return value or None
     raise ValueError(f"{where} is not a text")
 
 
-def _required(value: Any, where: str) -> str:
+def text_of(value: Any, where: str) -> str:
+    """A JSON value as a text; ``null`` as an empty one, as the Go server reads it.
+
+    :raises ValueError: it is no text.
+    """
     if type(value) is str:
         return value
     if value is None:
@@ -350,7 +399,11 @@ def _required(value: Any, where: str) -> str:
     raise ValueError(f"{where} is not a text")
 
 
-def _texts(value: Any, where: str) -> tuple[str, ...]:
+def texts_of(value: Any, where: str) -> tuple[str, ...]:
+    """A JSON value as texts; ``null`` as none.
+
+    :raises ValueError: it is no list of texts.
+    """
     if value is None:
         return ()
     if type(value) is list and all(type(item) is str for item in value):
@@ -358,8 +411,11 @@ def _texts(value: Any, where: str) -> tuple[str, ...]:
     raise ValueError(f"{where} is not a list of texts")
 
 
-def _object(text: str, where: str) -> dict[str, Any]:
-    value = loads(text)
+def object_of(value: Any, where: str) -> dict[str, Any]:
+    """A JSON value as an object; ``null`` as an empty one.
+
+    :raises ValueError: it is no object.
+    """
     if type(value) is dict:
         return value
     if value is None:
@@ -372,68 +428,101 @@ def read_parts(text: str) -> tuple[Part, ...]:
 
     :raises ValueError: it does not decode.
     """
-    value = loads(text)
+    return parts_of(loads(text))
+
+
+def parts_of(value: Any) -> tuple[Part, ...]:
+    """A JSON value as parts, whose ``data`` are those of the value.
+
+    :raises ValueError: it is no list of parts.
+    """
     if value is None:
         return ()
     if type(value) is not list:
         raise ValueError("parts is not a list")
-    parts = []
-    for item in value:
-        if type(item) is not dict:
-            raise ValueError("a part is not an object")
-        get = item.get
-        data = get("data")
-        if data is not None and type(data) is not dict:
-            raise ValueError("a part's data is not an object")
-        parts.append(
-            Part(
-                _required(get("kind"), "a part's kind"),
-                _text(get("text"), "a part's text"),
-                _text(get("media_type"), "a part's media_type"),
-                _text(get("url"), "a part's url"),
-                _text(get("filename"), "a part's filename"),
-                data,
-            )
-        )
-    return tuple(parts)
+    return tuple(map(_read_part, value))
+
+
+def _read_part(item: Any) -> Part:
+    if type(item) is not dict:
+        raise ValueError("a part is not an object")
+    get = item.get
+    kind, text = get("kind"), get("text")
+    if len(item) == 2 and type(kind) is str and type(text) is str:  # as nearly every part is
+        return Part(kind, text)
+    data = get("data")
+    if data is not None and type(data) is not dict:
+        raise ValueError("a part's data is not an object")
+    return Part(
+        text_of(kind, "a part's kind"),
+        optional_text_of(text, "a part's text"),
+        optional_text_of(get("media_type"), "a part's media_type"),
+        optional_text_of(get("url"), "a part's url"),
+        optional_text_of(get("filename"), "a part's filename"),
+        data,
+    )
 
 
 @lru_cache(maxsize=4096)
 def read_actor(text: str) -> Actor:
     """``from_json`` as an actor."""
-    get = _object(text, "from").get
+    return actor_of(loads(text))
+
+
+def actor_of(value: Any) -> Actor:
+    """A JSON value as an actor.
+
+    :raises ValueError: it is no object, or a field is no text.
+    """
+    get = object_of(value, "from").get
     return Actor(
-        _required(get("type"), "from.type"),
-        _required(get("id"), "from.id"),
-        _text(get("name"), "from.name"),
-        _text(get("network_id"), "from.network_id"),
-        _text(get("fqid"), "from.fqid"),
+        text_of(get("type"), "from.type"),
+        text_of(get("id"), "from.id"),
+        optional_text_of(get("name"), "from.name"),
+        optional_text_of(get("network_id"), "from.network_id"),
+        optional_text_of(get("fqid"), "from.fqid"),
     )
 
 
 @lru_cache(maxsize=4096)
 def read_target(text: str) -> Target:
     """``target_json`` as a target."""
-    get = _object(text, "target").get
+    return target_of(loads(text))
+
+
+def target_of(value: Any) -> Target:
+    """A JSON value as a target.
+
+    :raises ValueError: it is no object, or a field has the wrong type.
+    """
+    get = object_of(value, "target").get
     return Target(
-        sys.intern(_required(get("kind"), "target.kind")),
-        _text(get("room_id"), "target.room_id"),
-        _text(get("thread_id"), "target.thread_id"),
-        _text(get("parent_message_id"), "target.parent_message_id"),
-        _text(get("dm_id"), "target.dm_id"),
-        _texts(get("participant_ids"), "target.participant_ids"),
+        sys.intern(text_of(get("kind"), "target.kind")),
+        optional_text_of(get("room_id"), "target.room_id"),
+        optional_text_of(get("thread_id"), "target.thread_id"),
+        optional_text_of(get("parent_message_id"), "target.parent_message_id"),
+        optional_text_of(get("dm_id"), "target.dm_id"),
+        texts_of(get("participant_ids"), "target.participant_ids"),
     )
 
 
 def read_origin(text: str) -> MessageOrigin:
     """``origin_json`` as an origin; ``{}`` and ``null`` as two empty texts."""
-    get = _object(text, "origin").get
-    return MessageOrigin(
-        _required(get("network_id"), "origin.network_id"),
-        _required(get("message_id"), "origin.message_id"),
-    )
+    return origin_of(loads(text))
+
+
+def origin_of(value: Any) -> MessageOrigin:
+    """A JSON value as an origin.
+
+    :raises ValueError: it is no object, or a field is no text.
+    """
+    get = object_of(value, "origin").get
+    network_id, message_id = get("network_id"), get("message_id")
+    if type(network_id) is str and type(message_id) is str:
+        return MessageOrigin(network_id, message_id)
+    return MessageOrigin(text_of(network_id, "origin.network_id"), text_of(message_id, "origin.message_id"))
 
 
 def read_mentions(text: str) -> tuple[str, ...]:
     """``mentions_json`` as texts; ``null`` and ``[]`` as none."""
-    return () if text == "null" else _texts(loads(text), "mentions")
+    return () if text == "null" else texts_of(loads(text), "mentions")

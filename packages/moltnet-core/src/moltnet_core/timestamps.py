@@ -43,7 +43,7 @@ def format_time(moment: datetime) -> str:
 
     :param moment: aware, in UTC.
     """
-    return f"{moment.replace(tzinfo=None).isoformat(timespec='microseconds')}000Z"
+    return f"{moment.isoformat('T', 'microseconds')[:26]}000Z"
 
 
 def parse_time(text: str) -> datetime:

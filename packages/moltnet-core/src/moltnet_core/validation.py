@@ -95,6 +95,8 @@ def is_storable(text: str) -> bool:
 
 def check_text(value: object, where: str) -> str:
     """A text that every backend can hold."""
+    if type(value) is str and is_storable(value):
+        return value
     if not isinstance(value, str):
         raise ValidationError(where, f"expected a text, not {type(value).__name__}")
     if not is_storable(value):
@@ -276,9 +278,27 @@ def _prepare_url(value: object, where: str) -> str | None:
     raise ValidationError(where, "expected a URL that begins with http://, https:// or molt://")
 
 
+def _is_plain_text(part: Part) -> bool:
+    """Whether a part is a good text and nothing else, as nearly all are: nothing of it changes, or is mutable."""
+    return (
+        type(part) is Part
+        and type(part.kind) is str
+        and part.kind == "text"
+        and type(part.text) is str
+        and is_storable(part.text)
+        and part.media_type is None
+        and part.url is None
+        and part.filename is None
+        and part.data is None
+    )
+
+
 def _prepare_part(part: object, where: str, budget: _Budget) -> Part:
     if not isinstance(part, Part):
         raise ValidationError(where, f"expected a Part, not {type(part).__name__}")
+    if _is_plain_text(part):
+        budget.spend(len(part.text or ""))
+        return part
     data = part.data
     if data is not None:
         if not isinstance(data, dict):

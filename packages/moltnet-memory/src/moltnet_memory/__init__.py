@@ -5,7 +5,32 @@ Its tables also serve backends that keep everything in memory and something dura
 
 from moltnet_memory.driver import MemoryDriver
 from moltnet_memory.reading import TablesReader, TablesSnapshot
-from moltnet_memory.rows import row_of
+from moltnet_memory.rows import (
+    AgentRow,
+    CorruptRow,
+    DMRow,
+    MessageRow,
+    RoomRow,
+    Row,
+    StoredRow,
+    ThreadRow,
+    row_of,
+)
 from moltnet_memory.tables import Changes, Tables
 
-__all__ = ["Changes", "MemoryDriver", "Tables", "TablesReader", "TablesSnapshot", "row_of"]
+__all__ = [
+    "AgentRow",
+    "Changes",
+    "CorruptRow",
+    "DMRow",
+    "MemoryDriver",
+    "MessageRow",
+    "RoomRow",
+    "Row",
+    "StoredRow",
+    "Tables",
+    "TablesReader",
+    "TablesSnapshot",
+    "ThreadRow",
+    "row_of",
+]

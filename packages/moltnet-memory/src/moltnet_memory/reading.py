@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from moltnet_core.driver import Lookup
-from moltnet_core.errors import InvalidCursorError
+from moltnet_core.errors import CorruptRecordError, InvalidCursorError
 from moltnet_core.listings import (
     Agents,
     Artifacts,
@@ -22,12 +22,23 @@ from moltnet_core.listings import (
 from moltnet_core.records import Record, RecordKind
 from moltnet_core.types import START, Start
 from moltnet_memory.index import Index
-from moltnet_memory.rows import MessageRow, Row, fresh
+from moltnet_memory.rows import CorruptRow, MessageRow, Row
 from moltnet_memory.tables import Tables
 
 __all__ = ["TablesReader", "TablesSnapshot"]
 
 _EMPTY = Index()
+
+
+def _value(row: Row | None) -> Any:
+    """What a caller gets of a row.
+
+    :raises CorruptRecordError: it cannot be decoded.
+    """
+    value = row and row.value
+    if isinstance(value, CorruptRecordError):
+        raise value
+    return value
 
 
 class TablesReader:
@@ -41,20 +52,15 @@ class TablesReader:
         tables, rows = self._tables, self._tables.rows
         match lookup:
             case Lookup.ROOM:
-                room = tables.live_room(key)
-                return room and room.room
+                return _value(tables.live_room(key))
             case Lookup.MESSAGE:
-                message = rows[RecordKind.MESSAGE].get(key)
-                return message and fresh(message.message)
+                return _value(rows[RecordKind.MESSAGE].get(key))
             case Lookup.THREAD:
-                thread = rows[RecordKind.THREAD].get(key)
-                return thread and thread.thread
+                return _value(rows[RecordKind.THREAD].get(key))
             case Lookup.DM:
-                dm = rows[RecordKind.DM].get(key)
-                return dm and dm.dm
+                return _value(rows[RecordKind.DM].get(key))
             case Lookup.AGENT:
-                agent = rows[RecordKind.AGENT].get(key)
-                return agent and agent.registration
+                return _value(rows[RecordKind.AGENT].get(key))
             case Lookup.CREDENTIAL:
                 return tables.by_credential(key)
             case Lookup.MEMBER:
@@ -74,16 +80,16 @@ class TablesReader:
                 return self._artifacts(listing, before, after, limit)
             case Rooms():
                 found = tables.live_rooms.window(before, after, limit)
-                return [rows[RecordKind.ROOM][key].room for key in found]
+                return [rows[RecordKind.ROOM][key].value for key in found]
             case Threads(room_id):
                 found = tables.threads_of.get(room_id, _EMPTY).window(before, after, limit)
-                return [rows[RecordKind.THREAD][key].thread for key in found]
+                return [rows[RecordKind.THREAD][key].value for key in found]
             case DirectConversations():
                 found = tables.ids[RecordKind.DM].window(before, after, limit)
-                return [rows[RecordKind.DM][key].dm for key in found]
+                return [rows[RecordKind.DM][key].value for key in found]
             case Agents():
                 found = tables.ids[RecordKind.AGENT].window(before, after, limit)
-                return [rows[RecordKind.AGENT][key].registration for key in found]
+                return [rows[RecordKind.AGENT][key].value for key in found]
             case Members():
                 return [tables.member(key) for key in tables.member_ids.window(before, after, limit)]
 
@@ -94,23 +100,18 @@ class TablesReader:
     def _messages(
         self, kind: str, conversation_id: str, before: str | None, after: str | Start | None, limit: int
     ) -> list[Any]:
-        messages: Mapping[str, MessageRow] = self._tables.rows[RecordKind.MESSAGE]
+        messages: Mapping[str, MessageRow | CorruptRow] = self._tables.rows[RecordKind.MESSAGE]
 
         def key_of(cursor: str | Start | None) -> Any:
             if cursor is None or isinstance(cursor, Start):
                 return cursor
             row = messages.get(cursor)
-            if row is None or (row.message.target.kind, row.message.target.conversation_id) != (
-                kind,
-                conversation_id,
-            ):
+            if row is None or row.conversation != (kind, conversation_id):
                 raise InvalidCursorError(cursor)
-            return row.created_at, row.message.id
+            return row.place
 
         index = self._tables.messages_of.get((kind, conversation_id), _EMPTY)
-        return [
-            fresh(messages[message_id].message) for _, message_id in index.window(key_of(before), key_of(after), limit)
-        ]
+        return [messages[message_id].value for _, message_id in index.window(key_of(before), key_of(after), limit)]
 
     def _artifacts(self, listing: Artifacts, before: str | None, after: str | Start | None, limit: int) -> list[Any]:
         chosen = listing.filter
@@ -155,15 +156,15 @@ class TablesSnapshot:
         self._rows = rows
         self._ids = ids
 
-    def scan(self, kind: RecordKind, after: str | None, limit: int) -> Sequence[Record]:
+    def scan(self, kind: RecordKind, after: str | None, limit: int) -> Sequence[Record | CorruptRecordError]:
         """See :class:`moltnet_core.driver.DriverSnapshot`."""
         rows = self._rows[kind]
         by_time = kind is RecordKind.MESSAGE
         key: Any = START if after is None else after
         if by_time and after is not None:
             row = rows.get(after)
-            if not isinstance(row, MessageRow):
+            if not isinstance(row, MessageRow | CorruptRow):
                 raise InvalidCursorError(after)
-            key = (row.created_at, after)
+            key = row.place
         found = self._ids[kind].window(None, key, limit)
         return [rows[place[1] if by_time else place].record() for place in found]

@@ -1,6 +1,7 @@
 """The rows of the memory tables: domain objects with their times as texts of every digit.
 
-They are immutable, so that a copy of a table is a snapshot of it.
+They are immutable, so that a copy of a table is a snapshot of it. The times are as they were stored: a backend that
+reads what another program wrote keeps that program's spelling.
 """
 
 from __future__ import annotations
@@ -9,11 +10,24 @@ import attrs
 from attrs import frozen
 
 from moltnet_core.derivation import artifacts_of
+from moltnet_core.errors import CorruptRecordError
 from moltnet_core.records import Record, RecordKind
 from moltnet_core.serialization import copy_json
+from moltnet_core.timestamps import NO_TIME_TEXT, time_key
 from moltnet_core.types import AgentRegistration, Artifact, DirectConversation, Message, Room, Thread
 
-__all__ = ["AgentRow", "DMRow", "MessageRow", "RoomRow", "Row", "ThreadRow", "fresh", "row_of"]
+__all__ = [
+    "AgentRow",
+    "CorruptRow",
+    "DMRow",
+    "MessageRow",
+    "RoomRow",
+    "Row",
+    "StoredRow",
+    "ThreadRow",
+    "fresh",
+    "row_of",
+]
 
 
 def fresh(message: Message) -> Message:
@@ -34,6 +48,11 @@ class RoomRow:
     created_at: str
     removed_at: str | None = None
 
+    @property
+    def value(self) -> Room:
+        """What callers get."""
+        return self.room
+
     def record(self) -> Record:
         """The row as a record."""
         times = {"created_at": self.created_at}
@@ -50,6 +69,11 @@ class AgentRow:
     created_at: str
     updated_at: str
 
+    @property
+    def value(self) -> AgentRegistration:
+        """What callers get."""
+        return self.registration
+
     def record(self) -> Record:
         """The row as a record."""
         times = {"created_at": self.created_at, "updated_at": self.updated_at}
@@ -63,6 +87,11 @@ class ThreadRow:
     thread: Thread
     last_message_at: str
 
+    @property
+    def value(self) -> Thread:
+        """What callers get."""
+        return self.thread
+
     def record(self) -> Record:
         """The row as a record."""
         return Record(RecordKind.THREAD, self.thread, {"last_message_at": self.last_message_at})
@@ -74,6 +103,11 @@ class DMRow:
 
     dm: DirectConversation
     last_message_at: str
+
+    @property
+    def value(self) -> DirectConversation:
+        """What callers get."""
+        return self.dm
 
     def record(self) -> Record:
         """The row as a record."""
@@ -88,15 +122,64 @@ class MessageRow:
     created_at: str
     artifacts: tuple[Artifact, ...]
 
+    @property
+    def value(self) -> Message:
+        """What callers get."""
+        return fresh(self.message)
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """Where it stands among messages: by time, then id."""
+        return time_key(self.created_at), self.message.id
+
+    @property
+    def conversation(self) -> tuple[str, str | None]:
+        """The conversation it belongs to: its kind and id."""
+        return self.message.target.kind, self.message.target.conversation_id
+
     def record(self) -> Record:
         """The row as a record."""
-        return Record(RecordKind.MESSAGE, fresh(self.message), {"created_at": self.created_at})
+        return Record(RecordKind.MESSAGE, self.value, {"created_at": self.created_at})
 
 
-Row = RoomRow | AgentRow | ThreadRow | DMRow | MessageRow
+@frozen(eq=False)
+class CorruptRow:
+    """What is stored and cannot be decoded. It keeps its place in the listings, where its error stands for it.
+
+    :param table: what holds it, in the backend's own words.
+    :param record_id: its id.
+    :param problem: what is wrong with it.
+    :param conversation: of a message, the kind and id of its conversation; of a thread, ``room`` and its room's id;
+        ``None`` where that is not known.
+    :param created_at: of a message: its time, or the year 1.
+    """
+
+    table: str
+    record_id: str
+    problem: str
+    conversation: tuple[str, str | None] | None = None
+    created_at: str = NO_TIME_TEXT
+
+    @property
+    def value(self) -> CorruptRecordError:
+        """What stands for it: a new error each time."""
+        return CorruptRecordError(self.table, self.record_id, self.problem)
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """Where it stands among messages."""
+        return time_key(self.created_at), self.record_id
+
+    def record(self) -> CorruptRecordError:
+        """What stands for its record."""
+        return self.value
 
 
-def row_of(record: Record) -> Row:
+StoredRow = RoomRow | AgentRow | ThreadRow | DMRow | MessageRow
+Row = StoredRow | CorruptRow
+
+
+def row_of(record: Record) -> StoredRow:
     """The row that :meth:`record` of it gives, counts and last times included.
 
     :raises ValueError: the record's value is not of its kind.

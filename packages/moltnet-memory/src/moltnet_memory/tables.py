@@ -24,7 +24,7 @@ from moltnet_core.errors import (
     ValidationError,
 )
 from moltnet_core.records import Counts, LoadResult, Record, RecordKind, same_record
-from moltnet_core.timestamps import NO_TIME, NO_TIME_TEXT, format_time, parse_time
+from moltnet_core.timestamps import NO_TIME, NO_TIME_TEXT, format_time, parse_time, time_key
 from moltnet_core.types import (
     AgentRegistration,
     AgentSummary,
@@ -35,12 +35,12 @@ from moltnet_core.types import (
     Thread,
 )
 from moltnet_memory.index import Index
-from moltnet_memory.rows import AgentRow, DMRow, MessageRow, RoomRow, Row, ThreadRow, fresh
+from moltnet_memory.rows import AgentRow, CorruptRow, DMRow, MessageRow, RoomRow, Row, StoredRow, ThreadRow, fresh
 
 __all__ = ["Changes", "Tables"]
 
-Changes = dict[tuple[RecordKind, str], Row | None]
-R = TypeVar("R", bound=Row)
+Changes = dict[tuple[RecordKind, str], StoredRow | None]
+R = TypeVar("R", bound=StoredRow)
 
 
 class Tables:
@@ -53,7 +53,7 @@ class Tables:
         self.members: dict[str, set[str]] = defaultdict(set)
         self.member_ids = Index()
         self.threads_of: dict[str, Index] = defaultdict(Index)
-        # By (kind, conversation id); the keys are (time, id), and of artifacts (time, message id, part).
+        # By (kind, conversation id); the keys are (time's key, id), and of artifacts (time's key, message id, part).
         self.messages_of: dict[tuple[str, str | None], Index] = defaultdict(Index)
         self.artifacts_of: dict[tuple[str, str | None], Index] = defaultdict(Index)
         self.artifacts: dict[str, tuple[tuple[str, str, int], Artifact]] = {}
@@ -62,14 +62,26 @@ class Tables:
     # -- looking -------------------------------------------------------------------------------------
 
     def live_room(self, room_id: str, changes: Changes | None = None) -> RoomRow | None:
-        """A room that was not removed."""
+        """A room that was not removed.
+
+        :raises CorruptRecordError: it cannot be decoded.
+        """
         row = self._row(RoomRow, RecordKind.ROOM, room_id, changes)
         return row if row is not None and row.removed_at is None else None
 
     def _row(self, _: type[R], kind: RecordKind, key: str, changes: Changes | None = None) -> R | None:
         if changes is not None and (kind, key) in changes:
             return cast("R | None", changes[kind, key])
-        return cast("R | None", self.rows[kind].get(key))
+        row = self.rows[kind].get(key)
+        if isinstance(row, CorruptRow):
+            raise row.value
+        return cast("R | None", row)
+
+    def _takes_messages(self, room_id: str, changes: Changes) -> bool:
+        """Whether a room is there and was not removed. One that cannot be decoded is there all the same."""
+        return isinstance(self.rows[RecordKind.ROOM].get(room_id), CorruptRow) or (
+            self.live_room(room_id, changes) is not None
+        )
 
     def member(self, member_id: str) -> AgentSummary | None:
         """The summary of a member, or ``None``."""
@@ -84,7 +96,7 @@ class Tables:
         found = [
             row.registration
             for row in self.rows[RecordKind.AGENT].values()
-            if row.registration.credential_key == credential_key
+            if isinstance(row, AgentRow) and row.registration.credential_key == credential_key
         ]
         return min(found, key=lambda registration: registration.agent_id, default=None) if credential_key else None
 
@@ -115,7 +127,8 @@ class Tables:
     def plan_append(self, batch: Sequence[NewMessage], *, retry: bool) -> tuple[Changes, list[Appended]]:
         """See :meth:`moltnet_core.driver.Driver.append`."""
         messages = self.rows[RecordKind.MESSAGE]
-        stored = {new.message.id: messages[new.message.id].message for new in batch if new.message.id in messages}
+        taken = {new.message.id: messages[new.message.id] for new in batch if new.message.id in messages}
+        stored = {key: row.message if isinstance(row, MessageRow) else None for key, row in taken.items()}
         replayed = resolve_duplicates(batch, stored, retry=retry)
         changes: Changes = {}
         appended = []
@@ -130,7 +143,7 @@ class Tables:
         target = new.message.target
         moment = format_time(new.message.created_at)
         created = False
-        if target.kind != "dm" and (target.room_id is None or self.live_room(target.room_id, changes) is None):
+        if target.kind != "dm" and (target.room_id is None or not self._takes_messages(target.room_id, changes)):
             raise RoomNotFoundError(target.room_id or "")
         if new.thread is not None:
             row = self._row(ThreadRow, RecordKind.THREAD, new.thread.id, changes)
@@ -155,7 +168,7 @@ class Tables:
         """See :meth:`moltnet_core.driver.Driver.create_room`."""
         row = self.rows[RecordKind.ROOM].get(room.id)
         if row is not None:
-            raise RoomExistsError(room.id, removed=row.removed_at is not None)
+            raise RoomExistsError(room.id, removed=isinstance(row, RoomRow) and row.removed_at is not None)
         return {(RecordKind.ROOM, room.id): RoomRow(room, format_time(room.created_at))}
 
     def plan_change_room(self, room_id: str, **fields: Any) -> tuple[Changes, Room]:
@@ -221,9 +234,10 @@ class Tables:
         unchanged = 0
         for item in records:
             record = item.record
-            row = self._row(RoomRow, record.kind, record.id, changes)
+            row: Row | None = changes.get((record.kind, record.id)) or self.rows[record.kind].get(record.id)
             if row is not None:
-                if not same_record(row.record(), record):
+                stored = row.record()
+                if not isinstance(stored, Record) or not same_record(stored, record):
                     raise RecordConflictError(record.kind, record.id)
                 unchanged += 1
             elif item.new is not None:
@@ -232,14 +246,17 @@ class Tables:
                 changes[record.kind, record.id] = self._loaded_row(changes, record)
         return changes, LoadResult(len(records) - unchanged, unchanged)
 
-    def _loaded_row(self, changes: Changes, record: Record) -> Row:
+    def _is_stored(self, kind: RecordKind, key: str, changes: Changes) -> bool:
+        return (kind, key) in changes or key in self.rows[kind]
+
+    def _loaded_row(self, changes: Changes, record: Record) -> StoredRow:
         value, times = record.value, record.times
         if isinstance(value, Room):
             return RoomRow(value, times["created_at"], times.get("removed_at"))
         if isinstance(value, AgentRegistration):
             return AgentRow(value, times["created_at"], times["updated_at"])
         if isinstance(value, Thread):
-            if self._row(RoomRow, RecordKind.ROOM, value.room_id, changes) is None:
+            if not self._is_stored(RecordKind.ROOM, value.room_id, changes):
                 raise _missing(record, "room", value.room_id)
             return ThreadRow(attrs.evolve(value, message_count=0, last_message_at=NO_TIME), NO_TIME_TEXT)
         if isinstance(value, DirectConversation):
@@ -248,7 +265,7 @@ class Tables:
 
     def _plan_load_message(self, changes: Changes, record: Record, new: NewMessage) -> None:
         target, moment = new.message.target, record.times["created_at"]
-        if target.kind != "dm" and self._row(RoomRow, RecordKind.ROOM, target.room_id or "", changes) is None:
+        if target.kind != "dm" and not self._is_stored(RecordKind.ROOM, target.room_id or "", changes):
             raise _missing(record, "room", target.room_id)
         if target.kind == "thread":
             row = self._row(ThreadRow, RecordKind.THREAD, target.thread_id or "", changes)
@@ -264,8 +281,12 @@ class Tables:
 
     # -- applying ------------------------------------------------------------------------------------
 
-    def apply(self, changes: Changes) -> None:
-        """Put planned rows in place, and keep the indexes in step."""
+    def apply(self, changes: Mapping[tuple[RecordKind, str], Row | None]) -> None:
+        """Put planned rows in place, and keep the indexes in step.
+
+        A backend that reads what it stored puts all of it in place at once so, rows that cannot be decoded included;
+        messages in the order of their ``place`` are put in fastest.
+        """
         for (kind, key), row in changes.items():
             table = self.rows[kind]
             old = table.get(key)
@@ -274,7 +295,9 @@ class Tables:
                 self.ids[kind].discard(key)
             else:
                 table[key] = row
-            if isinstance(row, RoomRow):
+            if isinstance(row, CorruptRow):
+                self._index_corrupt(kind, row)
+            elif isinstance(row, RoomRow):
                 self._index_room(key, old, row)
             elif isinstance(row, MessageRow):
                 self._index_message(row)
@@ -282,6 +305,15 @@ class Tables:
                 self.ids[kind].add(key)
                 if isinstance(row, ThreadRow):
                     self.threads_of[row.thread.room_id].add(key)
+
+    def _index_corrupt(self, kind: RecordKind, row: CorruptRow) -> None:
+        self.ids[kind].add(row.place if kind is RecordKind.MESSAGE else row.record_id)
+        if kind is RecordKind.ROOM:
+            self.live_rooms.add(row.record_id)
+        elif row.conversation is not None and kind is RecordKind.MESSAGE:
+            self.messages_of[row.conversation].add(row.place)
+        elif row.conversation is not None and row.conversation[1] is not None:
+            self.threads_of[row.conversation[1]].add(row.record_id)
 
     def _index_room(self, room_id: str, old: RoomRow | None, row: RoomRow) -> None:
         if old is None:
@@ -304,11 +336,11 @@ class Tables:
     def _index_message(self, row: MessageRow) -> None:
         message: Message = row.message
         target = message.target
-        key = (row.created_at, message.id)
+        key = row.place
         self.ids[RecordKind.MESSAGE].add(key)
-        self.messages_of[target.kind, target.conversation_id].add(key)
+        self.messages_of[row.conversation].add(key)
         for artifact in row.artifacts:
-            place = (row.created_at, message.id, artifact.part_index)
+            place = (*key, artifact.part_index)
             self.artifacts[artifact.id] = (place, artifact)
             self.artifact_at[place] = artifact
             self.artifacts_of["all", None].add(place)
@@ -325,13 +357,13 @@ def _missing(record: Record, kind: str, key: str | None) -> ValidationError:
 
 
 def _count_thread(row: ThreadRow, moment: str) -> ThreadRow:
-    last = max(row.last_message_at, moment)
+    last = max(row.last_message_at, moment, key=time_key)
     thread = attrs.evolve(row.thread, message_count=row.thread.message_count + 1, last_message_at=parse_time(last))
     return ThreadRow(thread, last)
 
 
 def _count_dm(row: DMRow, moment: str, latest: DirectConversation) -> DMRow:
-    last = max(row.last_message_at, moment)
+    last = max(row.last_message_at, moment, key=time_key)
     dm = attrs.evolve(
         row.dm,
         network_id=latest.network_id,

@@ -1,7 +1,7 @@
 """Appending one message in one round trip: one statement that looks, counts and inserts, and commits itself.
 
-It does nothing, and gives no row, where the room is not there or the thread is another room's. Who wants to know what was
-wrong looks by the slower path.
+It does nothing, and gives no row, where the room is not there or the thread is another room's. Who wants to know what
+was wrong looks by the slower path.
 """
 
 from __future__ import annotations
@@ -20,9 +20,6 @@ from moltnet_sql.schema import TABLES
 from moltnet_sql.statements import counting, from_table
 
 __all__ = ["AtOnce", "make_at_once"]
-
-# Of an inserted row the field is 0, of one that was there it is the transaction that holds the row: ours.
-_CREATED = "xmax = 0 AS created"
 
 
 @frozen
@@ -86,11 +83,12 @@ def make_at_once(dialect: Dialect) -> AtOnce:
     )
     thread = (
         f"thread AS ({insert('threads', values(TABLES['threads'], 'thread_'))} FROM room "
-        f"{counting(dialect, 'threads', 'id', same='room_id')} RETURNING {_CREATED})"
+        f"{counting(dialect, 'threads', 'id', same='room_id')} RETURNING {dialect.inserted} AS created)"
     )
     dm = (
         f"dm AS ({insert('dm_conversations', values(TABLES['dm_conversations'], 'dm_'))} "
-        f"{counting(dialect, 'dm_conversations', 'dm_id', also=('network_id', 'fqid'))} RETURNING {_CREATED})"
+        f"{counting(dialect, 'dm_conversations', 'dm_id', also=('network_id', 'fqid'))} "
+        f"RETURNING {dialect.inserted} AS created)"
     )
     participants = (
         f"participants AS ({insert('dm_participants', '%(dm_id)s, unnest(%(participants)s::text[])')} "

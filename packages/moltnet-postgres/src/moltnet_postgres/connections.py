@@ -142,7 +142,7 @@ class PostgresSession(Session):
 
     def _streamed(self) -> Iterator[Sequence[Any]]:
         try:
-            while rows := super().fetch(f"FETCH {_ROWS_AT_ONCE} FROM moltnet_stream", None):
+            while rows := super().fetch(f"FETCH {_ROWS_AT_ONCE} FROM moltnet_stream"):
                 yield from rows
         finally:
             if not self.connection.closed and self.connection.get_transaction_status() == TRANSACTION_STATUS_INTRANS:

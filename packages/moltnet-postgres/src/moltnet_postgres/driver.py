@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 import peewee
 
 from moltnet_core.driver import Appended, NewMessage
 from moltnet_core.errors import CorruptStoreError, RoomNotFoundError
 from moltnet_postgres.appending import make_at_once
-from moltnet_postgres.connections import Connection, PostgresSession
+from moltnet_postgres.connections import PostgresSession
 from moltnet_postgres.dialect import PostgresDialect
 from moltnet_postgres.pool import PostgresPool
 from moltnet_postgres.readonly import Covers, columns_of
 from moltnet_postgres.server import Connector, Server
 from moltnet_postgres.settings import PostgresSettings
 from moltnet_sql import SqlDatabase, SqlDriver, SqlMigrationLog, Unit
-from moltnet_sql.schema import TABLES, VERSION_TABLE, missing_from
+from moltnet_sql.schema import TABLES, missing_from
 
 __all__ = ["PostgresDriver"]
 

@@ -22,13 +22,15 @@ _OTHER_NAMES = {"database": "dbname"}
 # Settings of the Go server's driver alone: how it prepares statements, and its name for Kerberos.
 _NOT_OURS = frozenset({"default_query_exec_mode", "statement_cache_capacity", "description_cache_capacity", "krbspn"})
 
-_LIBPQ = frozenset(
-    """host hostaddr port dbname user password passfile require_auth channel_binding connect_timeout client_encoding
-    options application_name fallback_application_name keepalives keepalives_idle keepalives_interval keepalives_count
-    tcp_user_timeout gssencmode sslmode sslnegotiation sslcompression sslcert sslkey sslpassword sslcertmode
-    sslrootcert sslcrl sslcrldir sslsni requirepeer ssl_min_protocol_version ssl_max_protocol_version krbsrvname gsslib
-    gssdelegation service target_session_attrs load_balance_hosts""".split()
-)
+_LIBPQ = frozenset({
+    *("host", "hostaddr", "port", "dbname", "user", "password", "passfile", "service", "options", "client_encoding"),
+    *("application_name", "fallback_application_name", "target_session_attrs", "load_balance_hosts"),
+    *("connect_timeout", "keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count"),
+    *("tcp_user_timeout", "require_auth", "channel_binding", "requirepeer", "krbsrvname", "gsslib"),
+    *("gssencmode", "gssdelegation", "sslmode", "sslnegotiation", "sslcompression", "sslcert", "sslkey"),
+    *("sslpassword", "sslcertmode", "sslrootcert", "sslcrl", "sslcrldir", "sslsni"),
+    *("ssl_min_protocol_version", "ssl_max_protocol_version"),
+})  # fmt: skip
 
 
 @frozen
@@ -62,7 +64,7 @@ class Target:
 
     @property
     def options(self) -> str:
-        """libpq's ``options``: the DSN's own and the server settings."""
+        """Libpq's ``options``: the DSN's own and the server settings."""
         words = [self.parameters.get("options", "")]
         for name, value in self.server_settings.items():
             escaped = re.sub(r"([\\\s])", r"\\\1", value)

@@ -99,56 +99,59 @@ def _lost(error: psycopg2.Error, code: str | None, place: str, *, committed: boo
 
 # -- connecting --------------------------------------------------------------------------------------
 
-# libpq gives no code for a connection that it could not make. The text is looked at for advice, and never shown.
-_REFUSALS: Final = (
-    ("password authentication failed|no password supplied|authentication failed|no pg_hba.conf entry"
-     "|role .* does not exist|is not permitted to log in",
-     "the server refused the login: check user and password, and that its pg_hba.conf lets this machine in"),
-    ("database .* does not exist", "the server has no such database: create it, or check its name"),
-    ("permission denied for database", "this role may not connect to that database: GRANT CONNECT, or check the name"),
-    ("too many clients|remaining connection slots|too many connections",
-     "the server has too many connections: lower pool_size, raise its max_connections, or put a pooler in between"),
-    ("starting up|shutting down|recovery mode|not yet accepting|not accepting connections",
-     "the server is starting, stopping or recovering: try again in a moment"),
-    ("session is read-only|session is not read-only|hot standby|target_session_attrs",
-     "none of the servers is of the kind that target_session_attrs asks for (a standby that is not promoted yet?)"),
-    ("could not translate host name|name or service not known|no address associated",
-     "the host's name is not known: check it"),
-    ("timeout expired", "it did not answer within connect_timeout"),
-    ("server does not support ssl", "the server does not speak TLS: set it up there, or choose another sslmode"),
-    ("certificate|ssl error|tlsv1|ssl ", "TLS could not be agreed on: check the certificates and sslmode"),
-    ("refused|no such file or directory|unreachable|no route|is the server running",
-     "nothing answers there: check host and port, and that the server runs"),
-)  # fmt: skip
+# libpq gives no code for a connection that it could not make. Its text is looked at for advice, and never shown.
+_REFUSALS: Final = {
+    r"password|authentication failed|no pg_hba.conf entry|role .* does not exist|not permitted to log in": (
+        "the server refused the login: check user and password, and that its pg_hba.conf lets this machine in"
+    ),
+    r"database .* does not exist": "the server has no such database: create it, or check its name",
+    r"permission denied for database": "this role may not connect to that database: GRANT CONNECT, or check the name",
+    r"too many clients|remaining connection slots|too many connections": (
+        "the server has too many connections: lower pool_size, raise its max_connections, or put a pooler in between"
+    ),
+    r"starting up|shutting down|recovery mode|not yet accepting|not accepting connections": (
+        "the server is starting, stopping or recovering: try again in a moment"
+    ),
+    r"session is (?:not )?read-only|hot standby|target_session_attrs": (
+        "none of the servers is of the kind that target_session_attrs asks for (a standby that is not promoted yet?)"
+    ),
+    r"could not translate host name|name or service not known|no address associated": (
+        "the host's name is not known: check it"
+    ),
+    r"timeout expired": "it did not answer within connect_timeout",
+    r"server does not support ssl": ("the server does not speak TLS: set it up there, or choose another sslmode"),
+    r"certificate|ssl error|tlsv1": "TLS could not be agreed on: check the certificates and sslmode",
+    r"refused|no such file or directory|unreachable|no route|is the server running": (
+        "nothing answers there: check host and port, and that the server runs"
+    ),
+}
 
-_MISTAKES: Final = (
-    ("invalid sslmode value", "sslmode", "expected disable, allow, prefer, require, verify-ca or verify-full"),
-    ("sslmode value .* invalid when ssl support", "sslmode", "this libpq was built without TLS"),
-    ("root certificate file", "sslrootcert", "the file cannot be read: it holds the authorities that verify-ca and "
-     "verify-full go by"),
-    ("could not (?:read|load|open|stat).*certificate|certificate file", "sslcert", "the file cannot be read"),
-    ("private key file|certificate present, but not private key", "sslkey",
-     "the file cannot be read, or others may read it"),
-    ("crl", "sslcrl", "the file cannot be read"),
-    ("weak sslmode", "sslrootcert", "goes only with sslmode=verify-full"),
-    ("unrecognized configuration parameter", None, "the DSN names a setting that the server does not have"),
-    ("invalid value for parameter", None, "the DSN gives a setting a value that the server does not take"),
-    ("invalid .* value|invalid connection option|invalid integer|invalid port|could not match|definition of service",
-     None, "a key of the DSN has a value that libpq does not take"),
-)  # fmt: skip
+_MISTAKES: Final = {
+    r"invalid sslmode value": ("sslmode", "expected disable, allow, prefer, require, verify-ca or verify-full"),
+    r"root certificate file": (
+        "sslrootcert", "the file cannot be read; it holds the authorities that verify-ca and verify-full go by",
+    ),
+    r"weak sslmode": ("sslrootcert", "the system's authorities go only with sslmode=verify-full"),
+    r"private key file|but not private key": ("sslkey", "the file cannot be read, or others may read it"),
+    r"could not (?:read|load|open|stat).*certificate|certificate file": ("sslcert", "the file cannot be read"),
+    r"unrecognized configuration parameter": (None, "it names a setting that the server does not have"),
+    r"invalid value for parameter": (None, "it gives a setting a value that the server does not take"),
+    r"invalid .* value|invalid connection option|invalid integer|invalid port|could not match|definition of service": (
+        None, "one of its keys has a value that libpq does not take",
+    ),
+}  # fmt: skip
 
 
 def connect_error(error: psycopg2.Error, place: str) -> MoltnetError:
     """The contract's error for a connection that could not be made."""
     text = str(error).lower()
-    made: MoltnetError | None = None
-    for pattern, key, advice in _MISTAKES:
+    made: MoltnetError
+    for pattern, (key, problem) in _MISTAKES.items():
         if re.search(pattern, text):
-            made = ConfigError("postgres", f"dsn ({key})" if key else "dsn", advice)
+            made = ConfigError("postgres", f"dsn ({key})" if key else "dsn", problem)
             break
-    if made is None:
-        found = (advice for pattern, advice in _REFUSALS if re.search(pattern, text))
-        advice = next(found, "the connection could not be made")
-        made = StoreUnavailableError(f"{place} cannot be reached: {advice}")
+    else:
+        found = (advice for pattern, advice in _REFUSALS.items() if re.search(pattern, text))
+        made = StoreUnavailableError(f"{place} cannot be reached: {next(found, 'the connection could not be made')}")
     made.__cause__ = DriverError(type(error).__name__, error.pgcode)
     return made

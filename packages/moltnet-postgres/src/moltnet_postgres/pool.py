@@ -21,11 +21,12 @@ __all__ = ["PostgresPool"]
 class _Waiter:
     """A call that waits for its turn. It is handed a connection, or leave to open one (``None``)."""
 
-    __slots__ = ("connection", "served")
+    __slots__ = ("connection", "refused", "served")
 
     def __init__(self) -> None:
         self.served = threading.Event()
         self.connection: Connection | None = None
+        self.refused = False
 
 
 class PostgresPool:
@@ -133,9 +134,7 @@ class PostgresPool:
                         f"all {self._size} connections of the store were in use for longer than pool_timeout "
                         f"({self._timeout:g} s); try again, or open it with a larger ?pool_size="
                     )
-        if self._closed:
-            with self._lock:
-                self._opening -= 1
+        if waiter.refused:
             raise StoreClosedError
         return waiter.connection
 
@@ -146,8 +145,11 @@ class PostgresPool:
         """Give the first who wait what there is. The caller holds the lock."""
         while self._waiting and (self._idle or self._has_room() or self._closed):
             waiter = self._waiting.popleft()
-            self._opening += 1
-            waiter.connection = self._idle.pop() if self._idle else None
+            if self._closed:
+                waiter.refused = True
+            else:
+                self._opening += 1
+                waiter.connection = self._idle.pop() if self._idle else None
             waiter.served.set()
 
     def _is_good(self, connection: Connection) -> bool:
@@ -158,7 +160,7 @@ class PostgresPool:
             return True
         try:
             connection.cursor().execute("SELECT 1")
-        except Exception:
+        except Exception:  # noqa: BLE001 - whatever it is, another one is opened
             with self._lock:
                 self._bury(connection)
             return False

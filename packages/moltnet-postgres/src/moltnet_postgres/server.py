@@ -6,6 +6,7 @@ import logging
 from typing import Any
 
 import psycopg2
+from psycopg2.extensions import make_dsn
 from attrs import frozen
 
 from moltnet_core.errors import ConfigError, ReadOnlyStoreError, StoreUnavailableError
@@ -56,7 +57,7 @@ class Connector:
         """
         failure = None
         try:
-            made: Connection = psycopg2.connect(connection_factory=Connection, **self._parameters)
+            made = psycopg2.connect(make_dsn(**self._parameters), connection_factory=Connection)
         except psycopg2.Error as error:
             failure = connect_error(error, self.place)
         if failure is not None:

@@ -27,6 +27,12 @@ class Dialect(ABC):
     take_row: ClassVar[str]
     """The same for a row that this transaction is going to change."""
 
+    inserted: ClassVar[str | None] = None
+    """SQL in ``RETURNING`` by which an upsert tells whether it inserted its row.
+
+    ``None`` for an engine where nobody else writes meanwhile, so that a look before says the same.
+    """
+
     begin_read: ClassVar[str]
     """Begins a transaction in which every statement sees one state."""
 
@@ -54,6 +60,12 @@ class Dialect(ABC):
         return None
 
     # -- order ---------------------------------------------------------------------------------------
+
+    pages_by_range: ClassVar[bool] = False
+    """Whether a page beside a cursor is two plain statements in one transaction, each along an index.
+
+    For an engine that uses no index for one comparison with the whole sort key, and where a statement costs no trip.
+    """
 
     @abstractmethod
     def by_code_point(self, expression: str) -> str:

@@ -82,7 +82,7 @@ class SqlDriver(Driver):
         with Unit(self._pool, dialect, begin, write=write) as connection, database.lent(connection):
             names = dialect.use_names()
             if names is not None:
-                database.execute_sql(names)
+                connection.cursor().execute(names)
             yield database
         for call in self._waiting.calls:
             call()
@@ -133,11 +133,12 @@ class SqlDriver(Driver):
 
     def read(self, listing: Listing, before: str | None, after: str | Start | None, limit: int) -> Sequence[Any]:
         if isinstance(listing, BY_TIME):
-            # One statement finds the cursor and what is beside it. It finds nothing when there is nothing beside it,
-            # too; which of the two it was has to be decided in one state.
-            with self._looking() as connection:
+            by_cursor = isinstance(before, str) or isinstance(after, str)
+            # The cursor and what is beside it are found in one state. Nothing is found without a cursor, and when there
+            # is nothing beside it; which of the two it was has to be decided in one state, too.
+            with self._reading() if by_cursor and self._dialect.pages_by_range else self._looking() as connection:
                 found = self._reader(connection).read(listing, before, after, limit)
-            if found or not (isinstance(before, str) or isinstance(after, str)):
+            if found or not by_cursor:
                 return found
         with self._reading() as connection:
             reader = self._reader(connection)

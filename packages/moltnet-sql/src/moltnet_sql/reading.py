@@ -144,19 +144,24 @@ class Reader:
         raise TypeError(f"{type(listing).__name__} is not ordered by time")
 
     def _read_by_time(self, listing: Listing, before: str | None, after: str | Start | None, limit: int) -> list[Any]:
-        queries, scope, table, read = self._of_listing(listing)
+        queries, parameters, table, read = self._of_listing(listing)
         if before is not None:
-            rows = self._session.fetch(queries.before, scope | {"cursor": before, "limit": limit})
+            statements, parameters["cursor"] = queries.before, before
         elif after is None:
-            rows = self._session.fetch(queries.newest, scope | {"limit": limit})
+            statements = queries.newest
         elif isinstance(after, Start):
-            rows = self._session.fetch(queries.oldest, scope | {"limit": limit})
+            statements = queries.oldest
         else:
-            rows = self._session.fetch(queries.after, scope | {"cursor": after, "limit": limit})
+            statements, parameters["cursor"] = queries.after, after
+        rows: list[Sequence[Any]] = []
+        for statement in statements:
+            parameters["limit"] = limit - len(rows)
+            rows += self._session.fetch(statement, parameters)
+            if len(rows) == limit:
+                break
         if after is None:
             rows.reverse()
-        decoded = self._rows.decoded
-        return [decoded(table, read, row) for row in rows]
+        return self._rows.decoded_page(table, read, rows)
 
     def _by_id(
         self, query: Any, key: str, before: str | None, after: str | Start | None, limit: int

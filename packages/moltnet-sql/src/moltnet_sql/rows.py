@@ -6,7 +6,7 @@ says; a row that cannot be decoded comes back as a ``CorruptRecordError`` value.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from attrs import frozen
@@ -58,6 +58,11 @@ def _shown(key: Any) -> str:
     return key if isinstance(key, str) else repr(key)
 
 
+def _corrupt(table: str, row: Sequence[Any], error: Exception) -> CorruptRecordError:
+    problem = str(error) if isinstance(error, ValueError) else "a column has the wrong type"
+    return CorruptRecordError(table, _shown(row[0]), problem)
+
+
 @frozen
 class Rows:
     """Reads and writes rows in one engine's way.
@@ -74,20 +79,32 @@ class Rows:
         try:
             return read(row, *more)
         except _NOT_DECODABLE as error:
-            problem = str(error) if isinstance(error, ValueError) else "a column has the wrong type"
-            return CorruptRecordError(table, _shown(row[0]), problem)
+            return _corrupt(table, row, error)
+
+    def decoded_page(
+        self, table: str, read: Callable[[Sequence[Any]], Any], rows: Iterable[Sequence[Any]]
+    ) -> list[Any]:
+        """The same of many rows, without a call more for each."""
+        found = []
+        for row in rows:
+            try:
+                found.append(read(row))
+            except _NOT_DECODABLE as error:
+                found.append(_corrupt(table, row, error))
+        return found
 
     def message(self, row: Sequence[Any]) -> Message:
         """A message of its row."""
+        key, network_id, _, _, _, _, _, target, sender, parts, mentions, created_at, origin = row
         return Message(
-            _text(row[1], "network_id"),
-            read_target(row[7]),
-            read_actor(row[8]),
-            read_parts(row[9]),
-            read_mentions(row[10]),
-            _text(row[0], "id"),
-            self.dialect.read_time(row[11]),
-            read_origin(row[12]),
+            _text(network_id, "network_id"),
+            read_target(target),
+            read_actor(sender),
+            read_parts(parts),
+            read_mentions(mentions),
+            _text(key, "id"),
+            self.dialect.read_time(created_at),
+            read_origin(origin),
         )
 
     def artifact(self, row: Sequence[Any]) -> Artifact:
@@ -192,19 +209,19 @@ class Rows:
         :param created_at: its time as normalised text, which may have digits that ``message.created_at`` has not.
         """
         target = message.target
-        columns: dict[str, Any] = message_columns(message)
-        columns |= {
+        kind = target.kind
+        return {
             "id": message.id,
             "network_id": message.network_id,
-            "target_kind": target.kind,
+            "target_kind": kind,
             # The columns hold what the kind means, as the listings go by it; the JSON holds the target whole.
-            "room_id": None if target.kind == "dm" else target.room_id,
-            "thread_id": target.thread_id if target.kind == "thread" else None,
-            "parent_message_id": target.parent_message_id if target.kind == "thread" else None,
-            "dm_id": target.dm_id if target.kind == "dm" else None,
+            "room_id": None if kind == "dm" else target.room_id,
+            "thread_id": target.thread_id if kind == "thread" else None,
+            "parent_message_id": target.parent_message_id if kind == "thread" else None,
+            "dm_id": target.dm_id if kind == "dm" else None,
             "created_at": self.dialect.bind_time(created_at),
+            **message_columns(message),
         }
-        return columns
 
     def artifact_row(self, artifact: Artifact, of_message: dict[str, Any]) -> dict[str, Any]:
         """The columns of an artifact.

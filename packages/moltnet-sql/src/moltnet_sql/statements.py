@@ -1,8 +1,8 @@
 """The SQL of appends and of pages of messages and artifacts, written once; made when a store is opened, never per call.
 
-A page goes by the listing's sort key. With a cursor it is read as two ranges, each of which an index yields in order:
-what shares the cursor's instant, and what is before or after that instant. One comparison with the whole key would be
-shorter, but SQLite uses no index for it when the key begins with an expression.
+A page goes by the listing's sort key, and an index has to yield it in order. SQLite uses none for a comparison with the
+whole key when that begins with an expression. There a page beside a cursor is two ranges, a statement each: what shares
+the cursor's instant, and what is before or after that instant.
 """
 
 from __future__ import annotations
@@ -36,6 +36,8 @@ ARTIFACT_SCOPES = {
 class PageQueries:
     """The queries of one listing. Parameters by name: ``scope``, ``limit``, ``cursor``.
 
+    A page is what its statements give one after the other, up to the limit; they have to see one state.
+
     :param newest: the last rows, newest first.
     :param oldest: the first rows.
     :param before: the rows just before the cursor, newest first; none when the cursor is not in the listing.
@@ -43,10 +45,10 @@ class PageQueries:
     :param find: a row if the cursor is in the listing.
     """
 
-    newest: str
-    oldest: str
-    before: str
-    after: str
+    newest: tuple[str, ...]
+    oldest: tuple[str, ...]
+    before: tuple[str, ...]
+    after: tuple[str, ...]
     find: str
 
 
@@ -86,7 +88,8 @@ class Statements:
 def _page_queries(dialect: Dialect, table: str, scope: str, tie: Sequence[str]) -> PageQueries:
     """The queries of a listing ordered by (``created_at``, ``tie``…)."""
     scope = scope.format(scope=dialect.named.format("scope"))
-    limit, cursor = dialect.named.format("limit"), dialect.named.format("cursor")
+    # For each value of a bare LIMIT parameter SQLite would plan the statement anew.
+    limit, cursor = f"{dialect.named.format('limit')} + 0", dialect.named.format("cursor")
     columns, source = selected(dialect, table), from_table(dialect, table)
     key = dialect.time_key("created_at")
     ties = [dialect.by_code_point(column) if column.endswith("id") else column for column in tie]
@@ -94,27 +97,26 @@ def _page_queries(dialect: Dialect, table: str, scope: str, tie: Sequence[str]) 
     def order(direction: str, *first: str) -> str:
         return ", ".join(f"{expression} {direction}" for expression in (*first, *ties))
 
-    def end(direction: str) -> str:
-        return f"SELECT {columns} FROM {source} WHERE {scope} ORDER BY {order(direction, key)} LIMIT {limit}"
+    def end(direction: str) -> tuple[str, ...]:
+        return (f"SELECT {columns} FROM {source} WHERE {scope} ORDER BY {order(direction, key)} LIMIT {limit}",)
 
-    def beside(compare: str, direction: str) -> str:
-        rows = f"SELECT {columns}, {key} AS sort_key FROM {source} WHERE {scope}"
+    def beside(compare: str, direction: str) -> tuple[str, ...]:
         own, its = ", ".join(ties), ", ".join(tie)
+        place = f"SELECT {key} AS sort_key, {its} FROM {source} WHERE {scope} AND id = {cursor}"
+        if not dialect.pages_by_range:
+            its_key = ", ".join(f"(SELECT {column} FROM place)" for column in ("sort_key", *tie))
+            return (
+                f"""WITH place AS ({place}) SELECT {columns} FROM {source}
+                    WHERE {scope} AND ({key}, {own}) {compare} ({its_key})
+                    ORDER BY {order(direction, key)} LIMIT {limit}""",
+            )
         own = f"({own})" if len(ties) > 1 else own
-        return f"""
-            WITH place AS (SELECT {key} AS sort_key, {its} FROM {source} WHERE {scope} AND id = {cursor})
-            SELECT * FROM (
-                SELECT * FROM (
-                    {rows} AND {key} = (SELECT sort_key FROM place) AND {own} {compare} (SELECT {its} FROM place)
-                    ORDER BY {order(direction)} LIMIT {limit}
-                ) AS same_instant
-                UNION ALL
-                SELECT * FROM (
-                    {rows} AND {key} {compare} (SELECT sort_key FROM place)
-                    ORDER BY {order(direction, key)} LIMIT {limit}
-                ) AS beyond
-            ) AS page
-            ORDER BY {order(direction, "sort_key")} LIMIT {limit}"""
+        rows, instant = f"SELECT {columns} FROM {source} WHERE {scope}", f"(SELECT sort_key FROM ({place}) AS place)"
+        same_instant = f"{rows} AND {key} = {instant} AND {own} {compare} (SELECT {its} FROM ({place}) AS place)"
+        return (
+            f"{same_instant} ORDER BY {order(direction)} LIMIT {limit}",
+            f"{rows} AND {key} {compare} {instant} ORDER BY {order(direction, key)} LIMIT {limit}",
+        )
 
     return PageQueries(
         newest=end("DESC"),
@@ -163,7 +165,8 @@ def make_statements(dialect: Dialect) -> Statements:
         return dialect.named.format(name)
 
     def count(table: str, key: str, also: Sequence[str] = (), same: str = "") -> str:
-        return f"{insert(table)} {counting(dialect, table, key, also, same)}"
+        told = f" RETURNING {dialect.inserted}" if dialect.inserted else ""
+        return f"{insert(table)} {counting(dialect, table, key, also, same)}{told}"
 
     key, by_id = dialect.time_key("created_at"), dialect.by_code_point("id")
     messages, rooms, threads, dms = (

@@ -29,6 +29,8 @@ __all__ = ["Writer"]
 
 _Conversations = dict[tuple[RecordKind, str], Any]
 
+_CREATED, _COUNTED = Appended(created=True), Appended()
+
 
 @define
 class _Tally:
@@ -52,7 +54,11 @@ class Writer:
         self._models = tools.models
         self._statements = tools.statements
         self._rows = tools.rows
-        self._reader = Reader(session, tools)
+        self._dialect = tools.rows.dialect
+
+    @property
+    def _reader(self) -> Reader:
+        return Reader(self._session, self._tools)
 
     # -- messages ------------------------------------------------------------------------------------
 
@@ -68,20 +74,24 @@ class Writer:
             moment = format_time(new.message.created_at)
             row = self._rows.message_row(new.message, moment)
             messages.append(row)
-            artifacts += [self._rows.artifact_row(artifact, row) for artifact in new.artifacts]
+            if new.artifacts:
+                artifacts += [self._rows.artifact_row(artifact, row) for artifact in new.artifacts]
             conversation = new.thread or new.dm
             if conversation is not None:
                 self._tally(tallies, conversation, moment)
-            appended.append(Appended(created=created))
-        self._insert(messages, artifacts, tallies)
-        for dm in {(new.dm.id, new.dm.participant_ids): new.dm for new in batch if new.dm is not None}.values():
-            self._join_dm(dm)
+            appended.append(_CREATED if created else _COUNTED)
+        inserted = self._insert(messages, artifacts, tallies)
+        if self._dialect.inserted is not None:
+            appended = [Appended(created=_first_of(new.thread or new.dm, inserted)) for new in batch]
+        if known_dms:
+            for dm in {(new.dm.id, new.dm.participant_ids): new.dm for new in batch if new.dm is not None}.values():
+                self._join_dm(dm)
         return appended
 
     def _check_target(
         self, new: NewMessage, seen_rooms: set[str], thread_rooms: dict[str, str], known_dms: set[str]
     ) -> bool:
-        """Whether the message creates its thread or DM.
+        """Whether the message creates its thread or DM, as far as a look before can tell.
 
         :raises RoomNotFoundError: its room is not there.
         :raises ThreadRoomMismatchError: its thread belongs to another room.
@@ -93,7 +103,9 @@ class Writer:
             seen_rooms.add(room_id)
         if new.thread is not None:
             thread_id, created = new.thread.id, False
-            if thread_id not in thread_rooms:
+            if thread_id not in thread_rooms and self._dialect.inserted is not None:
+                thread_rooms[thread_id] = new.thread.room_id  # the upsert looks
+            elif thread_id not in thread_rooms:
                 rows = self._session.fetch(self._statements.thread_room, {"id": thread_id})
                 created = not rows
                 thread_rooms[thread_id] = rows[0][0] if rows else new.thread.room_id
@@ -102,7 +114,8 @@ class Writer:
             return created
         if new.dm is not None and new.dm.id not in known_dms:
             known_dms.add(new.dm.id)
-            return not self._session.fetch(self._statements.dm_exists, {"id": new.dm.id})
+            if self._dialect.inserted is None:
+                return not self._session.fetch(self._statements.dm_exists, {"id": new.dm.id})
         return False
 
     @staticmethod
@@ -120,25 +133,38 @@ class Writer:
         messages: Sequence[dict[str, Any]],
         artifacts: Sequence[dict[str, Any]],
         tallies: dict[tuple[RecordKind, str], _Tally],
-    ) -> None:
+    ) -> set[tuple[RecordKind, str]]:
+        """Insert rows and count them; gives the conversations that were created, where the engine tells."""
+        inserted = set()
         session, statements = self._session, self._statements
         # Always in one order, so that two batches never wait for each other's rows.
-        for _, tally in sorted(tallies.items()):
+        for place, tally in sorted(tallies.items()):
             conversation = tally.conversation
             if isinstance(conversation, Thread):
                 row = self._rows.thread_row(conversation, tally.count, tally.last)
-                if session.execute(statements.count_thread, row) != 1:
+                changed, created = self._count(statements.count_thread, row)
+                if not changed:
                     rows = session.fetch(statements.thread_room, {"id": conversation.id})
                     raise ThreadRoomMismatchError(conversation.id, conversation.room_id, rows[0][0])
             else:
                 row = self._rows.dm_row(conversation, tally.count, tally.last)
-                session.execute(statements.count_dm, row)
+                changed, created = self._count(statements.count_dm, row)
+            if created:
+                inserted.add(place)
         if len(messages) == 1:
             session.execute(statements.insert_message, messages[0])
         else:
             session.execute_many(statements.insert_message, messages)
         if artifacts:
             session.execute_many(statements.insert_artifact, artifacts)
+        return inserted
+
+    def _count(self, statement: str, row: dict[str, Any]) -> tuple[bool, bool]:
+        """Execute an upsert: whether it changed a row, and whether it created it, where the engine tells."""
+        if self._dialect.inserted is None:
+            return self._session.execute(statement, row) == 1, False
+        rows = self._session.fetch(statement, row)
+        return bool(rows), bool(rows and rows[0][0])
 
     def _join_dm(self, dm: DirectConversation) -> None:
         rows = [{"dm_id": dm.id, "participant_id": participant} for participant in dm.participant_ids]
@@ -343,6 +369,17 @@ class Writer:
                     raise record
                 found[kind, key] = record.value
         return found
+
+
+def _first_of(conversation: Thread | DirectConversation | None, created: set[tuple[RecordKind, str]]) -> bool:
+    """Whether a conversation was created and this is the first to ask."""
+    if conversation is None:
+        return False
+    place = (RecordKind.THREAD if isinstance(conversation, Thread) else RecordKind.DM, conversation.id)
+    if place not in created:
+        return False
+    created.discard(place)
+    return True
 
 
 def _message_of(record: Record | CorruptRecordError) -> Message | None:

@@ -159,7 +159,8 @@ class SQLitePool:
         # What is in use, with the thread that took it: connections, and for each that is being opened a placeholder.
         self._leases: dict[Any, int] = {}
         self._seen_schemas: dict[Any, int] = {}
-        self._lock = threading.Condition(threading.Lock())
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)  # of leases while a fork waits, and of the end of that wait
         self._forking = False
         self._is_wal = False
         self._writes = 0
@@ -175,7 +176,7 @@ class SQLitePool:
         placeholder, thread = object(), threading.get_ident()
         with self._lock:
             while self._forking:
-                self._lock.wait()
+                self._changed.wait()
             if self._closed:
                 raise StoreClosedError
             if self._file in _lost_files:
@@ -198,7 +199,7 @@ class SQLitePool:
                 if opened is not None:
                     self._opened.add(opened)
                     self._leases[opened] = thread
-                self._lock.notify_all()
+                self._changed.notify_all()
         return opened
 
     def give(self, connection: Any) -> None:
@@ -212,7 +213,8 @@ class SQLitePool:
                 self._discard(connection)
             else:
                 self._idle.append(connection)
-            self._lock.notify_all()
+            if self._forking:
+                self._changed.notify_all()
 
     def _discard(self, connection: Any) -> None:
         self._opened.discard(connection)
@@ -281,14 +283,16 @@ class SQLitePool:
         thread = threading.get_ident()
         with self._lock:
             self._forking = True
-            self._lock.wait_for(lambda: all(owner == thread for owner in self._leases.values()), timeout=_FORK_PATIENCE)
+            self._changed.wait_for(
+                lambda: all(owner == thread for owner in self._leases.values()), timeout=_FORK_PATIENCE
+            )
             self._close_idle()
 
     def after_fork_in_parent(self) -> None:
         """Let threads take connections again."""
         with self._lock:
             self._forking = False
-            self._lock.notify_all()
+            self._changed.notify_all()
 
     def after_fork_in_child(self) -> None:
         """Begin anew. Where something was in use, this process can never open the file."""

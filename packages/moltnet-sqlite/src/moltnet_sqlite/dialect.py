@@ -44,6 +44,7 @@ class SQLiteDialect(Dialect):
     begin_read = "BEGIN"
     begin_write = "BEGIN IMMEDIATE"
     time_type = "TEXT"
+    pages_by_range = True
 
     def whole_table(self, name: str) -> str:
         return f"main.{name}"

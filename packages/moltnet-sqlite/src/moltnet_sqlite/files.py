@@ -6,21 +6,12 @@ has open would drop SQLite's locks.
 
 from __future__ import annotations
 
-import errno
 import os
-import stat
 import sys
-from contextlib import suppress
 from pathlib import Path
 
-from moltnet_core.errors import (
-    ConfigError,
-    MoltnetError,
-    ReadOnlyStoreError,
-    StorageFullError,
-    StorageIOError,
-    StoreUnavailableError,
-)
+from moltnet_core.errors import MoltnetError, StoreUnavailableError
+from moltnet_core.files import check_writable, creation_error, is_file, make_folder, refuse_dangling
 
 if sys.platform != "win32":
     import resource
@@ -28,6 +19,7 @@ if sys.platform != "win32":
 __all__ = ["is_full", "needs_immutable", "prepare_file", "sidecar"]
 
 _SOURCE = "sqlite"
+_EXAMPLE = "moltnet.db"
 _NEXT_WRITE = 64 * 1024  # no more than this is written at once: the largest page
 
 
@@ -45,69 +37,23 @@ def prepare_file(path: Path, *, read_only: bool) -> None:
     :raises ReadOnlyStoreError: it or its folder cannot be created here.
     """
     try:
-        if _exists(path):
+        if is_file(path, _SOURCE, _EXAMPLE):
             if not read_only:
-                _check_writable(path)
+                check_writable(path)
             return
         if read_only:
             raise StoreUnavailableError(f"there is no database file {path}; mode=ro never creates one")
-        _make_folder(path.parent)
+        make_folder(path.parent)
         try:
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_CLOEXEC", 0), 0o600))
         except FileExistsError:
             # Somebody created it meanwhile, or a symbolic link leads nowhere.
-            if not _exists(path):
-                raise ConfigError(_SOURCE, "path", f"{path} is a symbolic link to nothing; remove it") from None
+            if not is_file(path, _SOURCE, _EXAMPLE):
+                refuse_dangling(path, _SOURCE)
     except OSError as error:
         if isinstance(error, MoltnetError):
             raise
-        raise _error(path, error) from error
-
-
-def _make_folder(folder: Path) -> None:
-    if not folder.is_dir():
-        _make_folder(folder.parent)
-        with suppress(FileExistsError):  # somebody made it meanwhile
-            # pathlib gives the mode to the last folder only, and a mask may take from it what we need.
-            folder.mkdir(mode=0o700)
-            folder.chmod(0o700)
-
-
-def _exists(path: Path) -> bool:
-    try:
-        mode = path.stat().st_mode
-    except FileNotFoundError:
-        return False
-    if stat.S_ISDIR(mode):
-        raise ConfigError(_SOURCE, "path", f"{path} is a folder; expected a file's path, such as {path / 'moltnet.db'}")
-    if not stat.S_ISREG(mode):
-        raise ConfigError(_SOURCE, "path", f"{path} is not a regular file")
-    return True
-
-
-def _check_writable(path: Path) -> None:
-    for place in (path, path.resolve().parent):
-        if not os.access(place, os.W_OK):
-            raise ReadOnlyStoreError(
-                f"{place} cannot be written by this user; open the database with mode=ro to read it, "
-                "or change the permissions"
-            )
-
-
-def _error(path: Path, error: OSError) -> MoltnetError:
-    match error.errno:
-        case errno.ENOTDIR | errno.EEXIST:
-            return ConfigError(_SOURCE, "path", f"a part of {path.parent} is a file, not a folder")
-        case errno.ENAMETOOLONG | errno.ELOOP:
-            return ConfigError(_SOURCE, "path", f"{path} cannot be a file's path: {error.strerror}")
-        case errno.ENOSPC | errno.EDQUOT:
-            return StorageFullError(f"no space is left to create {path}")
-        case errno.EACCES | errno.EPERM | errno.EROFS | errno.ENOENT:
-            return ReadOnlyStoreError(
-                f"{path} cannot be created ({error.strerror}); choose another path, or create its folder "
-                "and let this user write to it"
-            )
-    return StorageIOError(f"{path} cannot be created: {error.strerror}")
+        raise creation_error(path, _SOURCE, error) from error
 
 
 def is_full(path: Path) -> bool:

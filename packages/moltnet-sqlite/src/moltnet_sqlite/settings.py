@@ -6,18 +6,9 @@ from pathlib import Path
 
 from attrs import frozen
 
-from moltnet_core.config import path_without_options, setting
+from moltnet_core.config import check_path, path_without_options, setting
 
 __all__ = ["SQLiteSettings"]
-
-
-def _check_path(path: Path) -> str | None:
-    first = path.parts[0] if path.parts else ""
-    if first.endswith(":") and not path.is_absolute():
-        return "it looks like a URL; expected a file's path, such as chat.db"
-    if first.startswith("~"):
-        return "~ stands for your home only in a shell; expected the path itself"
-    return None
 
 
 @frozen
@@ -27,7 +18,7 @@ class SQLiteSettings:
     path: Path = setting(
         default=Path(".moltnet/moltnet.db"),
         help="the database file; it and its folder are created if they are missing",
-        check=_check_path,
+        check=check_path,
         from_server=path_without_options,
     )
     busy_timeout: float = setting(

@@ -9,13 +9,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from moltnet_core.config.settings import setting_names
 from moltnet_core.config.url import StoreUrl
 from moltnet_core.errors import ConfigError
 
-__all__ = ["bare_url", "dsn_url", "file_url"]
+__all__ = ["bare_url", "check_path", "dsn_url", "file_url"]
 
 
 def file_url(url: StoreUrl) -> dict[str, str]:
@@ -56,6 +57,16 @@ def bare_url(url: StoreUrl) -> dict[str, str]:
     if url.authority or url.path:
         raise ConfigError(url.redacted, None, f"this backend has no host and no path: {url.scheme}://")
     return dict(url.query)
+
+
+def check_path(path: Path) -> str | None:
+    """The ``check`` of a setting that is a file's path: what is wrong with it, or ``None``."""
+    first = path.parts[0] if path.parts else ""
+    if first.endswith(":") and not path.is_absolute():
+        return "it looks like a URL; expected a file's path, such as chat.db"
+    if first.startswith("~"):
+        return "~ stands for your home only in a shell; expected the path itself"
+    return None
 
 
 def _refuse(url: StoreUrl, name: str) -> None:

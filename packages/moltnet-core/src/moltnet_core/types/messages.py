@@ -34,7 +34,7 @@ def new_message_id() -> str:
     return f"msg_{uuid4()}"
 
 
-@frozen
+@frozen(cache_hash=True)
 class Actor:
     """Who sent a message.
 
@@ -60,7 +60,7 @@ class MessageOrigin:
     message_id: str
 
 
-@frozen
+@frozen(cache_hash=True)
 class Target:
     """The conversation that a message belongs to.
 

@@ -16,7 +16,7 @@ from pathlib import Path
 def main(file: str, function: str, arguments: str) -> None:
     if os.environ.get("MOLTNET_TEST_ENGINE") == "sqlite3":
         sys.modules["pysqlite3"] = None  # type: ignore[assignment]
-    sys.path.insert(0, str(Path(__file__).parents[2]))
+    sys.path.insert(0, str(Path(__file__).parents[1]))
     spec = importlib.util.spec_from_file_location("child", file)
     assert spec is not None
     assert spec.loader is not None

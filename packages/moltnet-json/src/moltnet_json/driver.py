@@ -1,0 +1,226 @@
+"""The JSON driver: the memory tables, and a snapshot file that is replaced before they change."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from attrs import frozen
+
+from moltnet_core.driver import Appended, Driver, DriverSnapshot, LoadRecord, Lookup, NewMessage
+from moltnet_core.errors import CorruptStoreError, MoltnetError, ReadOnlyStoreError, StoreBusyError
+from moltnet_core.files import publish
+from moltnet_core.listings import Listing
+from moltnet_core.records import Counts, LoadResult
+from moltnet_core.types import AgentRegistration, Room, Start
+from moltnet_json.document import NEW, Document
+from moltnet_json.files import SnapshotFile, Stamp, find_file, look_for, read_file
+from moltnet_json.settings import JSONSettings
+from moltnet_json.staging import stage
+from moltnet_json.tabling import tables_of
+from moltnet_memory import Changes, Tables, TablesReader
+
+__all__ = ["JSONDriver"]
+
+T = TypeVar("T")
+_TRIES = 5
+_PAUSE = 0.02
+
+
+@frozen(eq=False)
+class _State:
+    """What a snapshot holds, in memory."""
+
+    document: Document
+    tables: Tables
+    reader: TablesReader
+
+    @classmethod
+    def read(cls, content: bytes, path: Path) -> _State:
+        try:
+            document, values = Document.read(content)
+        except ValueError as error:
+            raise CorruptStoreError(
+                f"{path} is no Moltnet snapshot: {error}. It was left as it is; choose another file or restore a backup"
+            ) from None
+        tables = tables_of(values)
+        return cls(document, tables, TablesReader(tables))
+
+
+class JSONDriver(Driver):
+    """Keeps a store in one snapshot file, which one process at a time may write.
+
+    A write is planned on the tables, put into a new file, and applied to the tables once that is in place. Readers wait
+    for the last step only.
+
+    :raises MoltnetError: the file cannot be opened or is no snapshot; see :mod:`moltnet_json.files`.
+    """
+
+    def __init__(self, settings: JSONSettings, *, read_only: bool = False) -> None:
+        self._process = os.getpid()
+        self._path = find_file(settings.path, read_only=read_only)
+        self._turn = threading.Lock()  # held by the one thread that writes
+        self._lock = threading.RLock()  # held while the state is looked at or changed
+        self._state: _State | None = None
+        self._stamp: Stamp | None = None  # of a file that is only read
+        self._file = None if read_only else SnapshotFile(self._path, NEW, settings.busy_timeout)
+        try:
+            with self._reading():
+                pass
+        except BaseException:
+            self.close()
+            raise
+
+    # -- the state -----------------------------------------------------------------------------------
+
+    @contextmanager
+    def _reading(self) -> Iterator[_State]:
+        self._check_process()
+        with self._lock:
+            yield self._current()
+
+    def _current(self) -> _State:
+        """What the file holds: what is in memory, or, where that cannot be known to be it, what is read now."""
+        if self._file is None:
+            return self._as_of_now()
+        if self._state is None:
+            self._state = _State.read(self._file.read(), self._path)
+        return self._state
+
+    def _as_of_now(self) -> _State:
+        """What a file holds that others may write."""
+        if self._state is not None and Stamp.of(look_for(self._path)) == self._stamp:
+            return self._state
+        self._state = None
+        tries = 0
+        while True:
+            content, self._stamp = read_file(self._path)
+            try:
+                self._state = state = _State.read(content, self._path)
+                return state
+            except CorruptStoreError:
+                # A program that writes into the file itself may be halfway; then the file changes again at once.
+                tries += 1
+                if tries == _TRIES:
+                    raise
+                time.sleep(_PAUSE)
+
+    def _check_process(self) -> None:
+        if os.getpid() != self._process:
+            raise StoreBusyError(
+                f"{self._path} belongs to the process that opened it, and this is a fork of that one; "
+                "close it there, and open a store of its own here"
+            )
+
+    # -- writing -------------------------------------------------------------------------------------
+
+    def _write(self, plan: Callable[[Tables], tuple[Changes, T]]) -> T:
+        """Plan a change, make it durable, apply it."""
+        self._check_process()
+        if self._file is None:
+            raise ReadOnlyStoreError
+        with self._turn:
+            with self._lock:
+                state = self._current()
+            # Nobody else changes the tables, so the plan needs no lock.
+            changes, result = plan(state.tables)
+            try:
+                stage(state.document, state.tables, changes)
+                if state.document.is_staged:
+                    self._file.replace(state.document.content())
+            except MoltnetError as error:
+                if error.committed is None:
+                    self._apply(state, changes)
+                else:
+                    state.document.discard()
+                raise
+            except BaseException:
+                self._state = None  # interrupted: the file says what came of it
+                raise
+            self._apply(state, changes)
+        return result
+
+    def _apply(self, state: _State, changes: Changes) -> None:
+        with self._lock:
+            self._state = None  # an interrupt leaves it so
+            state.tables.apply(changes)
+            state.document.settle()
+            self._state = state
+
+    def append(self, batch: Sequence[NewMessage], *, retry: bool = False) -> Sequence[Appended]:
+        return self._write(lambda tables: tables.plan_append(batch, retry=retry))
+
+    def create_room(self, room: Room) -> None:
+        self._write(lambda tables: (tables.plan_create_room(room), None))
+
+    def reconcile_room(self, room: Room) -> Room:
+        return self._write(lambda tables: tables.plan_reconcile_room(room))
+
+    def update_members(self, room_id: str, add: Sequence[str], remove: Sequence[str]) -> Room:
+        return self._write(lambda tables: tables.plan_update_members(room_id, add, remove))
+
+    def remove_room(self, room_id: str, removed_at: datetime) -> None:
+        self._write(lambda tables: (tables.plan_remove_room(room_id, removed_at), None))
+
+    def remove_member(self, member_id: str) -> None:
+        self._write(lambda tables: (tables.plan_remove_member(member_id), None))
+
+    def save_agent(self, registration: AgentRegistration, *, rebind: bool) -> AgentRegistration:
+        return self._write(lambda tables: tables.plan_save_agent(registration, rebind=rebind))
+
+    def remove_agent(self, agent_id: str) -> None:
+        self._write(lambda tables: (tables.plan_remove_agent(agent_id), None))
+
+    def load(self, records: Sequence[LoadRecord]) -> LoadResult:
+        return self._write(lambda tables: tables.plan_load(records))
+
+    # -- reading -------------------------------------------------------------------------------------
+
+    def get(self, lookup: Lookup, key: str) -> Any:
+        with self._reading() as state:
+            return state.reader.get(lookup, key)
+
+    def read(self, listing: Listing, before: str | None, after: str | Start | None, limit: int) -> Sequence[Any]:
+        with self._reading() as state:
+            return state.reader.read(listing, before, after, limit)
+
+    def counts(self) -> Counts:
+        with self._reading() as state:
+            return state.tables.counts()
+
+    @contextmanager
+    def snapshot(self) -> Iterator[DriverSnapshot]:
+        with self._reading() as state:
+            view = state.reader.snapshot()
+        yield view
+
+    # -- life ----------------------------------------------------------------------------------------
+
+    def backup(self, destination: Path) -> None:
+        self._check_process()
+        with self._turn, self._reading() as state:  # no write is half staged
+            content = state.document.content()
+        with publish(destination) as temporary:
+            temporary.write_bytes(content)
+
+    def describe(self) -> dict[str, str]:
+        """The file, and how much is in it, for people."""
+        return {
+            "file": str(self._path),
+            "size": f"{look_for(self._path).st_size} bytes",
+            "messages": str(self.counts().messages),
+        }
+
+    def ping(self) -> None:
+        self._check_process()
+        look_for(self._path)
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()

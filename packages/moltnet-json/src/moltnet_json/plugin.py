@@ -1,0 +1,36 @@
+"""The ``json`` backend: ``json:///relative.json``, ``json:////absolute.json``."""
+
+from __future__ import annotations
+
+from moltnet_core.backend import Backend, Power, Trait
+from moltnet_core.config import file_url
+from moltnet_core.driver import Driver
+from moltnet_core.plugins import hookimpl
+from moltnet_json.settings import JSONSettings
+
+__all__ = ["BACKEND"]
+
+
+def _open(settings: JSONSettings, *, read_only: bool = False) -> Driver:
+    from moltnet_json.driver import JSONDriver
+
+    return JSONDriver(settings, read_only=read_only)
+
+
+BACKEND = Backend(
+    name="json",
+    summary="one snapshot file, rewritten on each write; for small stores that exist already",
+    durability="persistent: each write is a new file, synced and put in the old one's place",
+    settings=JSONSettings,
+    open=_open,
+    from_url=file_url,
+    traits=(Trait.PERSISTENT,),
+    powers=(Power.READ_ONLY, Power.ONLINE_BACKUP),
+    time_digits=9,
+)
+
+
+@hookimpl
+def moltnet_register_backend() -> Backend:
+    """The backend."""
+    return BACKEND
