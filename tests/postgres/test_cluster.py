@@ -9,13 +9,13 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg2
 import pytest
 from tests.postgres import installation
-from tests.postgres.cluster import LOOPBACK, Cluster
+from tests.postgres.cluster import Cluster
+from tests.postgres.shared import DSN_VARIABLE
 
 ROOT = Path(__file__).parents[2]
 SSL_REQUEST = bytes.fromhex("0000000804d2162f")  # answered by one byte
@@ -29,14 +29,8 @@ ENDINGS = {
     "finished": ("", 0),
     "interrupted": ("os.killpg(0, signal.SIGINT)\ntime.sleep(60)", -signal.SIGINT),
     # A suspended server cannot end by itself, and the forked child keeps open what the keeper waits for.
-    "killed": ("server.pause()\nos.fork() or time.sleep(60)\nos.kill(os.getpid(), signal.SIGKILL)", -signal.SIGKILL),
+    "killed": ("server.pause()\nos.fork() or time.sleep(600)\nos.kill(os.getpid(), signal.SIGKILL)", -signal.SIGKILL),
 }
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Cluster]:
-    with Cluster(fsync=True) as cluster:
-        yield cluster
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
@@ -45,6 +39,7 @@ def test_a_server_ends_with_whoever_started_it(ending: str) -> None:
     run = subprocess.Popen(
         [sys.executable, "-c", RUN + code],
         cwd=ROOT,
+        env={name: value for name, value in os.environ.items() if name != DSN_VARIABLE},
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
@@ -108,7 +103,7 @@ def test_roles_need_their_password_on_tcp(cluster: Cluster) -> None:
 def test_a_suspended_server_does_not_answer_until_it_goes_on(cluster: Cluster) -> None:
     with cluster.connect() as connected, connected.cursor() as cursor:
         cluster.pause()
-        with socket.create_connection((LOOPBACK, cluster.port)) as client:
+        with socket.create_connection(cluster.address) as client:
             client.settimeout(0.3)
             client.sendall(SSL_REQUEST)
             with pytest.raises(TimeoutError):

@@ -8,23 +8,17 @@ from collections.abc import Iterator
 import psycopg2
 import pytest
 from psycopg2.extensions import connection
-from tests.postgres.cluster import LOOPBACK, Cluster
-from tests.postgres.proxy import How, Proxy
+from tests.postgres.cluster import Cluster
+from tests.postgres.link import How
+from tests.postgres.proxy import Proxy
 
 WAIT = 30.0
 
 
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Cluster]:
-    with Cluster() as cluster:
-        cluster.execute("CREATE TABLE kept (number int); GRANT ALL ON kept TO moltnet")
-        yield cluster
-
-
 @pytest.fixture
 def proxy(cluster: Cluster) -> Iterator[Proxy]:
-    cluster.execute("TRUNCATE kept")
-    with Proxy((LOOPBACK, cluster.port)) as proxy:
+    cluster.execute("DROP TABLE IF EXISTS kept; CREATE TABLE kept (number int); GRANT ALL ON kept TO moltnet")
+    with Proxy(cluster.address) as proxy:
         yield proxy
 
 
@@ -122,13 +116,13 @@ def test_what_is_held_goes_on_when_released(cluster: Cluster, client: connection
 
 
 def test_a_server_that_is_away_is_an_error(cluster: Cluster, proxy: Proxy) -> None:
-    proxy.target = (LOOPBACK, 1)
+    proxy.target = ("127.0.0.1", 1)
     with pytest.raises(psycopg2.OperationalError):
         psycopg2.connect(cluster.url(**proxy.login))
 
 
 def test_what_is_held_ends_with_the_proxy(cluster: Cluster) -> None:
-    with Proxy((LOOPBACK, cluster.port)) as proxy:
+    with Proxy(cluster.address) as proxy:
         client = psycopg2.connect(cluster.url(**proxy.login))
         proxy.hold()
     with pytest.raises(psycopg2.OperationalError):
