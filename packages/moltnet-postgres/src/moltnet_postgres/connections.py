@@ -72,6 +72,10 @@ class Connection(connection):
         self.cursor_factory = _Cursor
         self.made_at = self.used_at = time.monotonic()
         self._begin: str | None = None
+        self._news: Any = None  # where the system has it, it is quicker, and takes every descriptor
+        if hasattr(select, "poll"):
+            self._news = select.poll()
+            self._news.register(self, select.POLLIN)
 
     def led(self, query: Any) -> Any:
         """What to send for a statement: it and what goes before it, in one trip. ``None``: nothing yet."""
@@ -119,11 +123,9 @@ class Connection(connection):
     @property
     def has_news(self) -> bool:
         """Whether the server has sent something to a connection that asked nothing: most often that it is gone."""
-        waiting = select.poll() if hasattr(select, "poll") else None
-        if waiting is None:
+        if self._news is None:
             return bool(select.select([self], [], [], 0)[0])
-        waiting.register(self, select.POLLIN)
-        return bool(waiting.poll(0))
+        return bool(self._news.poll(0))
 
 
 class PostgresSession(Session):

@@ -89,15 +89,40 @@ class PostgresPool:
         :raises StoreClosedError: the pool is closed.
         :raises StoreBusyError: none became free in time.
         """
+        connection = self._leased_at_once()
+        if connection is None:
+            connection = self._made_or_awaited()
+        if self.on_take is not None:
+            try:
+                self.on_take(connection)
+            except BaseException:
+                self.give(connection)
+                raise
+        return connection
+
+    def _leased_at_once(self) -> Connection | None:
+        """The connection that was used last, if nobody waits for one and it is good."""
+        with self._lock:
+            if self._closed:
+                raise StoreClosedError
+            if self._waiting or not self._idle:
+                return None
+            connection = self._idle.pop()
+            self._leased.add(connection)
+        if self._is_good(connection):
+            return connection
+        self._drop(connection)
+        return None
+
+    def _made_or_awaited(self) -> Connection:
         connection = self._turn()
+        while connection is not None and not self._is_good(connection):
+            self._retire(connection)
+            with self._lock:
+                connection = self._idle.pop() if self._idle else None
         try:
-            while connection is not None and not self._is_good(connection):
-                self._retire(connection)
-                with self._lock:
-                    connection = self._idle.pop() if self._idle else None
             if connection is None:
-                with self._lock:
-                    generation = self._generation
+                generation = self._generation
                 connection = self._connect()
                 connection.generation = generation
         except BaseException:
@@ -108,13 +133,14 @@ class PostgresPool:
         with self._lock:
             self._opening -= 1
             self._leased.add(connection)
-        if self.on_take is not None:
-            try:
-                self.on_take(connection)
-            except BaseException:
-                self.give(connection)
-                raise
         return connection
+
+    def _drop(self, connection: Connection) -> None:
+        """Let go of a leased connection that is of no use."""
+        with self._lock:
+            self._leased.discard(connection)
+            self._serve()
+        self._retire(connection)
 
     def _turn(self) -> Connection | None:
         """An idle connection, or ``None`` to open one; either way a place in the pool, counted in ``_opening``."""

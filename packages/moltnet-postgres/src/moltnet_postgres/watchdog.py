@@ -35,7 +35,8 @@ class Watchdog:
 
     def forked(self) -> None:
         """In the child of a fork: begin anew."""
-        self._lock = threading.Condition(threading.Lock())
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
         self._deadlines: dict[Watched, float] = {}
         self._thread: threading.Thread | None = None
         self._wakes_at = 0.0
@@ -50,7 +51,7 @@ class Watchdog:
                 self._thread = threading.Thread(target=self._watch, name="moltnet-postgres-watchdog", daemon=True)
                 self._thread.start()
             elif deadline < self._wakes_at:
-                self._lock.notify_all()
+                self._changed.notify_all()
 
     def end(self, connection: Watched) -> bool:
         """The call is over; whether it was cut short."""
@@ -63,7 +64,7 @@ class Watchdog:
             thread = self._thread
             if thread is None or self._deadlines:
                 return
-            self._lock.notify_all()
+            self._changed.notify_all()
         thread.join(_REST_PATIENCE)
 
     def _watch(self) -> None:
@@ -78,7 +79,7 @@ class Watchdog:
                     self._thread = None
                     return
                 self._wakes_at = min(self._deadlines.values())
-                self._lock.wait(self._wakes_at - now)
+                self._changed.wait(self._wakes_at - now)
 
 
 def _shut_down(connection: Watched) -> None:
