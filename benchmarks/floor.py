@@ -19,7 +19,7 @@ from moltnet_core.timestamps import format_time, now
 from moltnet_sql.schema import TABLES
 from moltnet_sqlite.engine import sqlite3
 
-__all__ = ["Floor"]
+__all__ = ["Floor", "decode", "message_row"]
 
 COLUMNS = ", ".join(TABLES["messages"])
 PLACES = ", ".join("?" for _ in TABLES["messages"])
@@ -48,6 +48,26 @@ def decode(row: Sequence[Any]) -> dict[str, Any]:
     }
 
 
+def message_row(room: str, text: str) -> tuple[Any, ...]:
+    """The columns of a room's message."""
+    key = f"msg_{uuid4()}"
+    return (
+        key,
+        "local",
+        "room",
+        room,
+        None,
+        None,
+        None,
+        f'{{"kind":"room","room_id":"{room}"}}',
+        '{"type":"agent","id":"alpha","network_id":"local","fqid":"molt://local/agents/alpha"}',
+        f'[{{"kind":"text","text":{json.dumps(text)}}}]',
+        "null",
+        format_time(now()),
+        f'{{"network_id":"local","message_id":"{key}"}}',
+    )
+
+
 class Floor:
     """One bare connection to a database that the store has made."""
 
@@ -56,38 +76,19 @@ class Floor:
         self.connection.execute("PRAGMA foreign_keys = ON")
         self.connection.execute("PRAGMA synchronous = FULL")
 
-    def row(self, room: str, text: str) -> tuple[Any, ...]:
-        """The columns of a room's message."""
-        key = f"msg_{uuid4()}"
-        return (
-            key,
-            "local",
-            "room",
-            room,
-            None,
-            None,
-            None,
-            f'{{"kind":"room","room_id":"{room}"}}',
-            '{"type":"agent","id":"alpha","network_id":"local","fqid":"molt://local/agents/alpha"}',
-            f'[{{"kind":"text","text":{json.dumps(text)}}}]',
-            "null",
-            format_time(now()),
-            f'{{"network_id":"local","message_id":"{key}"}}',
-        )
-
     def append(self, room: str, text: str) -> None:
         """One message, durable."""
         execute = self.connection.execute
         execute("BEGIN IMMEDIATE")
         execute(LIVE, (room,)).fetchone()
-        execute(INSERT, self.row(room, text))
+        execute(INSERT, message_row(room, text))
         execute("COMMIT")
 
     def append_batch(self, room: str, texts: Sequence[str]) -> None:
         """Many messages in one transaction."""
         self.connection.execute("BEGIN IMMEDIATE")
         self.connection.execute(LIVE, (room,)).fetchone()
-        self.connection.executemany(INSERT, [self.row(room, text) for text in texts])
+        self.connection.executemany(INSERT, [message_row(room, text) for text in texts])
         self.connection.execute("COMMIT")
 
     def newest(self, room: str, limit: int) -> list[dict[str, Any]]:

@@ -15,21 +15,11 @@ from pathlib import Path
 
 from benchmarks.floor import Floor
 from benchmarks.measuring import Row, alternate, difference_row, print_table, ratio_row, write_json
+from benchmarks.work import MILLION, PAGE, TEXT, THOUSAND, message
 
-from moltnet_core import Actor, Message, PageRequest, Part, Room, Store, Target, open_store
+from moltnet_core import PageRequest, Room, Store, Target, open_store
 from moltnet_sql.schema import TABLES
 from moltnet_sqlite.engine import sqlite3
-
-ALPHA = Actor(type="agent", id="alpha")
-TEXT = "The deployment of this morning went well; the second half follows at noon."
-PAGE = 100
-MILLION = 1_000_000
-THOUSAND = 1_000
-
-
-def message(target: Target) -> Message:
-    """What is appended."""
-    return Message("local", target, ALPHA, [Part("text", TEXT)])
 
 
 @contextmanager
