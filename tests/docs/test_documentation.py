@@ -12,7 +12,6 @@ from pathlib import Path
 
 import click
 import pytest
-
 from tests.postgres.shared import shared_server
 
 from moltnet_cli.app import cli
@@ -71,7 +70,10 @@ def test_every_block_of_the_page_runs(page: Path, tmp_path: Path) -> None:
     run += [(language, line, code) for language, reason, line, code in found if language in RUNNABLE and not reason]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MOLTNET_")}
     if page.name == "postgresql.md":
-        environment |= {"MOLTNET_POSTGRES_DSN": shared_server().dsn(), "MOLTNET_POSTGRES_SCHEMA": shared_server().new_schema()}
+        environment |= {
+            "MOLTNET_POSTGRES_DSN": shared_server().dsn(),
+            "MOLTNET_POSTGRES_SCHEMA": shared_server().new_schema(),
+        }
     environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
     result = subprocess.run(
         [sys.executable, "-W", "error", "-c", f"PAGE = {page.name!r}\n{RUNNER}"],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
 from collections.abc import Callable
@@ -18,8 +17,6 @@ from moltnet_sqlite.engine import has_wal_reset_bug
 
 Start = Callable[..., Child]
 Figure = Callable[[str], None]
-FULL = "MOLTNET_LONG" in os.environ
-"""Set it for the full hundred thousand appends and the whole minute."""
 
 
 # -- a thousand threads ----------------------------------------------------------------------------------------
@@ -147,7 +144,7 @@ def append_beside_a_reader(path: str, appends: int) -> None:
 
 def test_a_reader_that_stays_beside_many_appends(path: Path, start: Start, figure: Figure) -> None:
     """None waits. The log grows while the reader stays, which is told, and shrinks when it has gone."""
-    appends, seconds = (100_000, 60) if FULL else (20_000, 15)
+    appends, seconds = 100_000, 60
     make_store(path, messages=10)
     writer = start(append_beside_a_reader, path, appends)
     assert writer.hear() == "ready"
@@ -210,7 +207,7 @@ def read_in_short_calls(path: str) -> None:
 
 
 def test_the_log_stays_small_beside_short_reads(path: Path, start: Start, figure: Figure) -> None:
-    appends = 100_000 if FULL else 10_000
+    appends = 10_000
     make_store(path, messages=200)
     reader = start(read_in_short_calls, path)
     assert reader.hear() == "reading"
