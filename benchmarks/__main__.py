@@ -12,7 +12,7 @@ def main(names: list[str]) -> int:
     """Run each in a process of its own, so that none finds what another has imported."""
     unknown = set(names) - set(ALL)
     if unknown:
-        print(f"there is no benchmark {sorted(unknown)[0]!r}; expected some of {', '.join(ALL)}", file=sys.stderr)
+        print(f"there is no benchmark {min(unknown)!r}; expected some of {', '.join(ALL)}", file=sys.stderr)
         return 2
     statuses = [subprocess.call([sys.executable, "-m", f"benchmarks.{name}"]) for name in names or ALL]
     return max(statuses)
