@@ -105,9 +105,9 @@ class JSONDriver(Driver):
                 self._state = state = _State.read(content, self._path)
                 return state
             except CorruptStoreError:
-                # A program that writes into the file itself may be halfway; then the file changes again at once.
+                # A program that writes into the file itself may be halfway: then it was changed just now.
                 tries += 1
-                if tries == _TRIES:
+                if tries == _TRIES or not self._stamp.is_recent:
                     raise
                 time.sleep(_PAUSE)
 

@@ -71,6 +71,11 @@ class Stamp:
         """Whether nothing but such things as the mode can have changed, unless somebody set the time back."""
         return self._content() == other._content()
 
+    @property
+    def is_recent(self) -> bool:
+        """Whether the content was changed within the last second."""
+        return abs(time.time_ns() - self.modified_ns) < 1_000_000_000
+
     def _content(self) -> tuple[int, int, int, int]:
         return self.device, self.inode, self.size, self.modified_ns
 
