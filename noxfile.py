@@ -95,8 +95,9 @@ def docs(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def bench(session: nox.Session) -> None:
-    """Measure against bare SQLite, print a table with goals, and write it into build/bench."""
+    """Measure against bare files and bare SQLite, print tables with goals, and write them into build/bench."""
     install(session, PACKAGES, "bench")
+    python(session, "benchmarks.snapshots")
     python(session, "benchmarks.sqlite", *session.posargs)
 
 

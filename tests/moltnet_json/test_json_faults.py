@@ -163,7 +163,7 @@ def test_an_interrupt_leaves_memory_and_file_agreeing(
     assert [item["id"] for item in read(path)["room_messages"]["general"]] == [*stored, "newer"]
 
 
-@pytest.mark.parametrize("place", ["settle", "apply", "stage"])
+@pytest.mark.parametrize("place", ["_apply", "settle", "apply", "stage"])
 def test_an_interrupt_between_the_file_and_memory(
     path: Path, store: Store, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
@@ -171,6 +171,7 @@ def test_an_interrupt_between_the_file_and_memory(
         raise KeyboardInterrupt
 
     where = {
+        "_apply": "moltnet_json.driver.JSONDriver._apply",
         "settle": "moltnet_json.document.Document.settle",
         "apply": "moltnet_memory.Tables.apply",
         "stage": "moltnet_json.driver.stage",

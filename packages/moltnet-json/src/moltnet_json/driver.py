@@ -128,30 +128,40 @@ class JSONDriver(Driver):
         with self._turn:
             with self._lock:
                 state = self._current()
-            # Nobody else changes the tables, so the plan needs no lock.
-            changes, result = plan(state.tables)
+            agrees = False
             try:
-                stage(state.document, state.tables, changes)
-                if state.document.is_staged:
-                    self._file.replace(state.document.content())
-            except MoltnetError as error:
-                if error.committed is None:
-                    self._apply(state, changes)
-                else:
-                    state.document.discard()
+                # Nobody else changes the tables, so the plan needs no lock.
+                changes, result = plan(state.tables)
+                self._put(state, changes)
+                agrees = True
+            except MoltnetError:
+                agrees = True
                 raise
-            except BaseException:
-                self._state = None  # interrupted: the file says what came of it
-                raise
-            self._apply(state, changes)
+            finally:
+                if not agrees:
+                    self._state = None  # interrupted: the file says what came of it
         return result
+
+    def _put(self, state: _State, changes: Changes) -> None:
+        """Put a change into the file, then into memory."""
+        if self._file is None:
+            raise ReadOnlyStoreError
+        try:
+            stage(state.document, state.tables, changes)
+            if state.document.is_staged:
+                self._file.replace(state.document.content())
+        except MoltnetError as error:
+            if error.committed is None:
+                self._apply(state, changes)
+            else:
+                state.document.discard()
+            raise
+        self._apply(state, changes)
 
     def _apply(self, state: _State, changes: Changes) -> None:
         with self._lock:
-            self._state = None  # an interrupt leaves it so
             state.tables.apply(changes)
             state.document.settle()
-            self._state = state
 
     def append(self, batch: Sequence[NewMessage], *, retry: bool = False) -> Sequence[Appended]:
         return self._write(lambda tables: tables.plan_append(batch, retry=retry))
@@ -206,8 +216,8 @@ class JSONDriver(Driver):
         self._check_process()
         with self._turn, self._reading() as state:  # no write is half staged
             content = state.document.content()
-        with publish(destination) as temporary:
-            temporary.write_bytes(content)
+        with publish(destination) as temporary, temporary.open("r+b") as file:
+            file.write(content)
 
     def describe(self) -> dict[str, str]:
         """The file, and how much is in it, for people."""

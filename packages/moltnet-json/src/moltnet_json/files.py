@@ -208,7 +208,8 @@ class SnapshotFile:
     def _create(self, new: bytes) -> None:
         # Somebody else may make it meanwhile, or take our temporary file for one that was left behind.
         with suppress(FileExistsError, FileNotFoundError), new_file(self._real) as temporary:
-            temporary.write_bytes(new)
+            with temporary.open("r+b") as file:  # which is not made again if it is gone
+                file.write(new)
 
     def _remove_leftovers(self) -> None:
         """Remove the temporary files of processes that were killed: whoever has the lock has no others."""
