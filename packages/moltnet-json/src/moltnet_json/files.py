@@ -207,9 +207,9 @@ class SnapshotFile:
 
     def _create(self, new: bytes) -> None:
         # Somebody else may make it meanwhile, or take our temporary file for one that was left behind.
-        with suppress(FileExistsError, FileNotFoundError), new_file(self._real) as temporary:
-            with temporary.open("r+b") as file:  # which is not made again if it is gone
-                file.write(new)
+        gone = suppress(FileExistsError, FileNotFoundError)
+        with gone, new_file(self._real) as temporary, temporary.open("r+b") as file:
+            file.write(new)
 
     def _remove_leftovers(self) -> None:
         """Remove the temporary files of processes that were killed: whoever has the lock has no others."""
