@@ -74,8 +74,8 @@ def failing(code: int) -> Callable[[], object]:
 
 def inject(monkeypatch: pytest.MonkeyPatch, step: str, happen: Callable[[], object]) -> Faulty:
     faulty = Faulty(os, step, happen)
-    monkeypatch.setattr("moltnet_json.files.os", faulty)
-    monkeypatch.setattr("moltnet_json.files.fcntl", Faulty(fcntl, step, happen))
+    monkeypatch.setattr("moltnet_json.locked.os", faulty)
+    monkeypatch.setattr("moltnet_json.locked.fcntl", Faulty(fcntl, step, happen))
     return faulty
 
 
@@ -127,7 +127,7 @@ def test_the_order_of_the_steps(path: Path, store: Store, monkeypatch: pytest.Mo
 def test_a_write_that_the_system_takes_in_pieces(path: Path, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     write = os.write
     with monkeypatch.context() as patched:
-        patched.setattr("moltnet_json.files.os.write", lambda descriptor, rest: write(descriptor, rest[:100]))
+        patched.setattr("moltnet_json.locked.os.write", lambda descriptor, rest: write(descriptor, rest[:100]))
         store.append_message(message("new"))
     assert len(read(path)["room_messages"]["general"]) == 3
 
@@ -195,7 +195,7 @@ def test_an_interrupt_right_after_the_rename(path: Path, store: Store, monkeypat
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr("moltnet_json.files.os.rename", renamed)
+        patched.setattr("moltnet_json.locked.os.rename", renamed)
         with pytest.raises(KeyboardInterrupt):
             store.append_message(message("new"))
     assert store.get_message("new") is not None
@@ -214,7 +214,7 @@ def test_a_rename_that_is_done_and_says_that_it_failed(
         raise OSError(errno.EIO, "no answer")
 
     with monkeypatch.context() as patched:
-        patched.setattr("moltnet_json.files.os.rename", renamed)
+        patched.setattr("moltnet_json.locked.os.rename", renamed)
         with pytest.raises(StorageIOError) as caught:
             store.append_message(message("new"))
     error: Any = caught.value

@@ -82,7 +82,7 @@ def test_a_planted_link_is_not_followed(path: Path, monkeypatch: pytest.MonkeyPa
     victim = path.with_name("victim")
     victim.write_text("mine")
     with_messages(path)
-    monkeypatch.setattr("moltnet_json.files.temporary_name", lambda name: ".planted.tmp")
+    monkeypatch.setattr("moltnet_json.locked.temporary_name", lambda name: ".planted.tmp")
     path.with_name(".planted.tmp").symlink_to(victim)
     content = path.read_bytes()
     with opened(path) as store:
@@ -226,7 +226,7 @@ def test_places_that_this_user_may_not_write_or_read(tmp_path: Path) -> None:
 def test_a_snapshot_of_another_owner_is_only_read(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A new file in its place would be this user's, and the owner would have lost it."""
     with_messages(path)
-    monkeypatch.setattr("moltnet_json.files.os.geteuid", lambda: os.getuid() + 1)
+    monkeypatch.setattr("moltnet_json.locked.os.geteuid", lambda: os.getuid() + 1)
     with pytest.raises(ReadOnlyStoreError, match=f"belongs to user {os.getuid()}"):
         opened(path)
     with opened(path, mode="ro") as store:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import gc
 import os
-import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.children import Child, listen, open_descriptors, outcome, tell
+from tests.children import Child, listen, open_descriptors, outcome, run_script, tell
 from tests.contract.building import message
 from tests.moltnet_json.snapshots import opened, with_messages
 
@@ -206,15 +204,7 @@ with opened(path) as store:
 
 def test_a_forked_child_is_refused_and_does_not_keep_the_lock(path: Path) -> None:
     with_messages(path)
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", FORK, str(path)],
-        cwd=Path(__file__).parents[2],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    run_script(FORK, path)
 
 
 def fork_and_wait(path: str) -> None:

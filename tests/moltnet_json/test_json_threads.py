@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import threading
 from pathlib import Path
 
 import pytest
+from tests.children import run_script
 from tests.contract.building import ids, message, records
 from tests.moltnet_json.snapshots import opened, read, with_messages
 
@@ -23,7 +22,7 @@ def test_readers_go_on_while_a_write_waits_for_the_disk(path: Path, monkeypatch:
         sync(descriptor)
 
     with opened(path) as store:
-        monkeypatch.setattr("moltnet_json.files.os.fsync", slow)
+        monkeypatch.setattr("moltnet_json.locked.os.fsync", slow)
         writers = [threading.Thread(target=store.append_message, args=(message(f"new{n}", second=9),)) for n in (1, 2)]
         for writer in writers:
             writer.start()
@@ -50,14 +49,6 @@ store.append_message(message("m9"))
 
 def test_a_program_that_never_closes_its_store_ends_quietly(path: Path) -> None:
     with_messages(path)
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", FORGOTTEN, str(path)],
-        cwd=Path(__file__).parents[2],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert run_script(FORGOTTEN, path) == ""
     with opened(path) as store:
         assert store.get_message("m9") is not None

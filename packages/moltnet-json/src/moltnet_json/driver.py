@@ -20,7 +20,8 @@ from moltnet_core.listings import Listing
 from moltnet_core.records import Counts, LoadResult
 from moltnet_core.types import AgentRegistration, Room, Start
 from moltnet_json.document import NEW, Document
-from moltnet_json.files import SnapshotFile, Stamp, find_file, look_for, read_file
+from moltnet_json.files import Stamp, find_file, look_for, read_file
+from moltnet_json.locked import SnapshotFile
 from moltnet_json.settings import JSONSettings
 from moltnet_json.staging import stage
 from moltnet_json.tabling import tables_of
@@ -59,7 +60,8 @@ class JSONDriver(Driver):
     A write is planned on the tables, put into a new file, and applied to the tables once that is in place. Readers wait
     for the last step only.
 
-    :raises MoltnetError: the file cannot be opened or is no snapshot; see :mod:`moltnet_json.files`.
+    :raises MoltnetError: the file cannot be opened or is no snapshot; see :mod:`moltnet_json.files` and
+        :mod:`moltnet_json.locked`.
     """
 
     def __init__(self, settings: JSONSettings, *, read_only: bool = False) -> None:
