@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-ALL = ("sqlite", "postgres", "snapshot")
+ALL = ("sqlite", "postgres", "snapshots")
 
 
 def main(names: list[str]) -> int:

@@ -26,6 +26,7 @@ __all__ = [
     "listen",
     "open_descriptors",
     "outcome",
+    "run_script",
     "starting",
     "tell",
     "tree",
@@ -232,6 +233,17 @@ def starting() -> Iterator[Callable[..., Child]]:
     finally:
         for child in children:
             child.close()
+
+
+def run_script(script: str, *arguments: object) -> str:
+    """What a script prints, run in an interpreter of its own, with warnings as errors.
+
+    :raises AssertionError: it fails, or says anything on standard error.
+    """
+    command = [sys.executable, "-W", "error", "-c", script, *map(str, arguments)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=WAIT, check=False)
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    return done.stdout
 
 
 def tell(value: object = None) -> None:

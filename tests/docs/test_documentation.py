@@ -50,6 +50,12 @@ with open_store("sqlite:///moltnet.db") as store:
     store.create_room(Room("general", "local"))
     store.append_message(Message("local", Target.room("general"), Actor("agent", "a"), [Part("text", "hello")]))
 """,
+    "json.md": """
+from moltnet_core import Actor, Message, Part, Room, Target, open_store
+with open_store("json:///data.json") as store:
+    store.create_room(Room("general", "local"))
+    store.append_message(Message("local", Target.room("general"), Actor("agent", "a"), [Part("text", "hello")]))
+""",
 }
 
 

@@ -142,8 +142,9 @@ def message_row(value: Any, kind: str, conversation_id: str) -> MessageRow:
 
     :param kind: of the conversation whose list it is.
     """
-    found = _object(value)
-    get = found.get
+    get = _object(value).get
+    if get("id") is None:
+        raise ValueError("it has no id")
     moment, text = _time(get("created_at"), "created_at")
     target = target_of(get("target"))
     if (target.kind, target.conversation_id or "") != (kind, conversation_id):

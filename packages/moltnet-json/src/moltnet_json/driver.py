@@ -20,7 +20,8 @@ from moltnet_core.listings import Listing
 from moltnet_core.records import Counts, LoadResult
 from moltnet_core.types import AgentRegistration, Room, Start
 from moltnet_json.document import NEW, Document
-from moltnet_json.files import SnapshotFile, Stamp, find_file, look_for, read_file
+from moltnet_json.files import Stamp, find_file, look_for, read_file
+from moltnet_json.locked import SnapshotFile
 from moltnet_json.settings import JSONSettings
 from moltnet_json.staging import stage
 from moltnet_json.tabling import tables_of
@@ -59,7 +60,8 @@ class JSONDriver(Driver):
     A write is planned on the tables, put into a new file, and applied to the tables once that is in place. Readers wait
     for the last step only.
 
-    :raises MoltnetError: the file cannot be opened or is no snapshot; see :mod:`moltnet_json.files`.
+    :raises MoltnetError: the file cannot be opened or is no snapshot; see :mod:`moltnet_json.files` and
+        :mod:`moltnet_json.locked`.
     """
 
     def __init__(self, settings: JSONSettings, *, read_only: bool = False) -> None:
@@ -105,9 +107,9 @@ class JSONDriver(Driver):
                 self._state = state = _State.read(content, self._path)
                 return state
             except CorruptStoreError:
-                # A program that writes into the file itself may be halfway; then the file changes again at once.
+                # A program that writes into the file itself may be halfway: then it was changed just now.
                 tries += 1
-                if tries == _TRIES:
+                if tries == _TRIES or not self._stamp.is_recent:
                     raise
                 time.sleep(_PAUSE)
 
@@ -128,30 +130,40 @@ class JSONDriver(Driver):
         with self._turn:
             with self._lock:
                 state = self._current()
-            # Nobody else changes the tables, so the plan needs no lock.
-            changes, result = plan(state.tables)
+            agrees = False
             try:
-                stage(state.document, state.tables, changes)
-                if state.document.is_staged:
-                    self._file.replace(state.document.content())
-            except MoltnetError as error:
-                if error.committed is None:
-                    self._apply(state, changes)
-                else:
-                    state.document.discard()
+                # Nobody else changes the tables, so the plan needs no lock.
+                changes, result = plan(state.tables)
+                self._put(state, changes)
+                agrees = True
+            except MoltnetError:
+                agrees = True
                 raise
-            except BaseException:
-                self._state = None  # interrupted: the file says what came of it
-                raise
-            self._apply(state, changes)
+            finally:
+                if not agrees:
+                    self._state = None  # interrupted: the file says what came of it
         return result
+
+    def _put(self, state: _State, changes: Changes) -> None:
+        """Put a change into the file, then into memory."""
+        if self._file is None:
+            raise ReadOnlyStoreError
+        try:
+            stage(state.document, state.tables, changes)
+            if state.document.is_staged:
+                self._file.replace(state.document.content())
+        except MoltnetError as error:
+            if error.committed is None:
+                self._apply(state, changes)
+            else:
+                state.document.discard()
+            raise
+        self._apply(state, changes)
 
     def _apply(self, state: _State, changes: Changes) -> None:
         with self._lock:
-            self._state = None  # an interrupt leaves it so
             state.tables.apply(changes)
             state.document.settle()
-            self._state = state
 
     def append(self, batch: Sequence[NewMessage], *, retry: bool = False) -> Sequence[Appended]:
         return self._write(lambda tables: tables.plan_append(batch, retry=retry))
@@ -206,8 +218,8 @@ class JSONDriver(Driver):
         self._check_process()
         with self._turn, self._reading() as state:  # no write is half staged
             content = state.document.content()
-        with publish(destination) as temporary:
-            temporary.write_bytes(content)
+        with publish(destination) as temporary, temporary.open("r+b") as file:
+            file.write(content)
 
     def describe(self) -> dict[str, str]:
         """The file, and how much is in it, for people."""

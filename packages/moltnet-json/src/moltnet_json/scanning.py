@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from json.decoder import scanstring  # type: ignore[attr-defined]  # the stubs leave it out
 from typing import Any, Final
 
@@ -40,9 +41,11 @@ class Undecodable:
     """Stands for a value that is JSON and cannot be decoded.
 
     :param problem: why.
+    :param known: of an object: those of its members that are neither objects nor lists, and can be decoded.
     """
 
     problem: str
+    known: Mapping[str, Any]
 
 
 class Scanner:
@@ -128,7 +131,7 @@ class Scanner:
             raise NotJsonError(error.msg, error.pos) from None
         except (ValueError, RecursionError) as error:
             self.skip()
-            value = Undecodable(_problem(error))
+            value = Undecodable(_problem(error), _shallow(self.text[start : self.position]))
         return value, self.text[start : self.position]
 
     def skip(self) -> None:
@@ -161,6 +164,19 @@ class Scanner:
         if closing[-1] == "}":
             self.string()
             self._expect(":")
+
+
+def _shallow(text: str) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    scanner = Scanner(text)
+    for key in scanner.members() if text.startswith("{") else ():
+        scanner.peek()
+        start = scanner.position
+        scanner.skip()
+        if text[start] not in "{[":
+            with suppress(ValueError):
+                found[key], _ = loads_at(text, start)
+    return found
 
 
 def _problem(error: BaseException) -> str:

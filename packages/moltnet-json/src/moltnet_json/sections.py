@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from moltnet_core.serialization import dumps
 from moltnet_json.scanning import Scanner
@@ -28,6 +28,10 @@ def encoded(value: object) -> bytes:
         return json.dumps(value, separators=(",", ":"), allow_nan=False).encode()
 
 
+T = TypeVar("T")
+S = TypeVar("S")
+
+
 def _is_null(scanner: Scanner) -> bool:
     if scanner.peek() != "n":
         return False
@@ -35,12 +39,39 @@ def _is_null(scanner: Scanner) -> bool:
     return True
 
 
-class Records:
-    """An object whose members are records: each one's text, by id, in the order of the file."""
+class _Texts(Generic[T, S]):
+    """Texts by id, and what is staged for them."""
 
     def __init__(self) -> None:
-        self._texts: dict[str, bytes] = {}  # with the key before it
-        self._staged: dict[str, bytes | None] = {}
+        self._texts: dict[str, T] = {}
+        self._staged: dict[str, S] = {}
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._texts
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing in it, what is staged included."""
+        return not self._texts and not self._staged
+
+    @property
+    def is_staged(self) -> bool:
+        """Whether there is anything to settle."""
+        return bool(self._staged)
+
+    def discard(self) -> None:
+        """Drop what is staged."""
+        self._staged = {}
+
+
+class Records(_Texts[bytes, bytes | None]):
+    """An object whose members are records: each one's text, with its key, by id, in the order of the file.
+
+    Staged is a record's new text, or ``None`` for one that goes.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
         self._joined: bytes | None = b"{}"
 
     def read(self, scanner: Scanner) -> dict[str, Any]:
@@ -61,9 +92,6 @@ class Records:
             self._texts[key] = scanner.text[start : scanner.position].encode()
         self._joined = None
         return values
-
-    def __contains__(self, key: str) -> bool:
-        return key in self._texts
 
     def text(self, key: str) -> str | None:
         """A record's own text."""
@@ -94,16 +122,6 @@ class Records:
             self._joined = b"{" + b",".join(self._texts.values()) + b"}"
         yield self._joined
 
-    @property
-    def is_empty(self) -> bool:
-        """Whether there is nothing in it, what is staged included."""
-        return not self._texts and not self._staged
-
-    @property
-    def is_staged(self) -> bool:
-        """Whether there is anything to settle."""
-        return bool(self._staged)
-
     def settle(self) -> None:
         """Put in place what is staged."""
         if self._staged:
@@ -115,17 +133,12 @@ class Records:
                 self._texts[key] = text
         self._staged = {}
 
-    def discard(self) -> None:
-        """Drop what is staged."""
-        self._staged = {}
 
+class Lists(_Texts[bytearray, list[bytes]]):
+    """An object whose members are lists that only grow: their texts, by id, in the order of the file.
 
-class Lists:
-    """An object whose members are lists that only grow: their texts, by id, in the order of the file."""
-
-    def __init__(self) -> None:
-        self._texts: dict[str, bytearray] = {}  # with the key before it and without the bracket that closes it
-        self._staged: dict[str, list[bytes]] = {}
+    A text has the key before it, and is without the bracket that closes it. Staged are elements to come.
+    """
 
     def read(self, scanner: Scanner) -> dict[str, list[Any]]:
         """Take what the file holds; its values by id.
@@ -156,19 +169,6 @@ class Lists:
         """Stage elements for the end of a list, or without elements an empty list if there is none."""
         self._staged.setdefault(key, []).extend(texts)
 
-    def __contains__(self, key: str) -> bool:
-        return key in self._texts
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether there is nothing in it, what is staged included."""
-        return not self._texts and not self._staged
-
-    @property
-    def is_staged(self) -> bool:
-        """Whether there is anything to settle."""
-        return bool(self._staged)
-
     def render(self) -> Iterator[bytes | bytearray]:
         """The text, in pieces, with what is staged."""
         yield b"{"
@@ -198,10 +198,6 @@ class Lists:
             if more:
                 text += b"" if text.endswith(b"[") else b","
                 text += b",".join(more)
-        self._staged = {}
-
-    def discard(self) -> None:
-        """Drop what is staged."""
         self._staged = {}
 
 

@@ -22,6 +22,7 @@ from moltnet_json.decoding import (
     unknown_room_row,
 )
 from moltnet_json.document import EXTENSION
+from moltnet_json.scanning import Undecodable
 from moltnet_memory import CorruptRow, DMRow, MessageRow, Row, Tables, ThreadRow
 
 __all__ = ["tables_of"]
@@ -83,7 +84,8 @@ class _Tabling:
                         self._messages[row.record_id] = row
 
     def _message(self, kind: str, table: str, conversation_id: str, index: int, value: Any) -> MessageRow | CorruptRow:
-        own_id = value.get("id") if type(value) is dict else None
+        known = _known(value)
+        own_id = known.get("id")
         try:
             row = message_row(value, kind, conversation_id)
             if row.message.id not in self._messages:
@@ -95,8 +97,9 @@ class _Tabling:
             own_id = f"{table}[{conversation_id}][{index}]"
             while own_id in self._messages:  # somebody called a message so
                 own_id += "'"
-        time = value.get("created_at") if type(value) is dict else None
-        moment = time if type(time) is str else NO_TIME_TEXT
+        moment = known.get("created_at")
+        if type(moment) is not str:
+            moment = NO_TIME_TEXT
         return CorruptRow(table, own_id, problem, (kind, conversation_id), moment)
 
     def _read_records(self, kind: RecordKind, table: str, read: Callable[[Any, str], Row]) -> None:
@@ -104,7 +107,7 @@ class _Tabling:
             try:
                 self._rows[kind, key] = read(value, key)
             except _NOT_DECODABLE as error:
-                room_id = value.get("room_id") if kind is RecordKind.THREAD and type(value) is dict else None
+                room_id = _known(value).get("room_id") if kind is RecordKind.THREAD else None
                 of_room = ("room", room_id) if type(room_id) is str else None
                 self._rows[kind, key] = CorruptRow(table, key, _problem(error), of_room)
 
@@ -189,6 +192,13 @@ class _Tabling:
 
 def _last_time(line: Sequence[MessageRow]) -> str:
     return max((row.created_at for row in line), key=time_key, default=NO_TIME_TEXT)
+
+
+def _known(value: Any) -> Mapping[str, Any]:
+    """What is known of a record, also of one that cannot be decoded."""
+    if isinstance(value, Undecodable):
+        return value.known
+    return value if type(value) is dict else {}
 
 
 def _problem(error: BaseException) -> str:
