@@ -15,12 +15,14 @@ from secrets import token_hex
 
 from tests.postgres.shared import shared_server
 
+from moltnet_core import open_store
+
 from . import postgres_raw as raw
 from .case import FED, SERVED, Beneath, Case
 from .expected import Expected, coarser, rounded
 from .locations import find_fixtures
 
-__all__ = ["POSTGRES", "PostgresCase", "copies_dropped", "empty_database"]
+__all__ = ["POSTGRES", "PostgresCase", "copies_dropped", "new_database"]
 
 _TABLES = {"room": "rooms", "agent": "agents", "thread": "threads", "dm": "dm_conversations", "message": "messages"}
 _AGENT = ("agent_id", "network_id", "actor_uid", "actor_uri", "display_name", "credential_key")
@@ -71,8 +73,11 @@ def _loaded(source: Path) -> str:
 
 
 @cache
-def _empty() -> str:
-    return shared_server().create_database()
+def _new() -> str:
+    server = shared_server()
+    database = server.create_database()
+    open_store(server.url(dbname=database), environ={}).close()
+    return database
 
 
 def _copy(template: str) -> str:
@@ -84,16 +89,16 @@ def _copy(template: str) -> str:
     return name
 
 
-def empty_database() -> str:
-    """A new database that is gone after the test; its name."""
-    return _copy(_empty())
+def new_database() -> str:
+    """A new database with a store in which nothing is; its name."""
+    return _copy(_new())
 
 
 @contextmanager
 def copies_dropped() -> Iterator[None]:
     """Drops the copies that were made inside. It does not make the server."""
     yield
-    if _loaded.cache_info().currsize or _empty.cache_info().currsize:
+    if _loaded.cache_info().currsize or _new.cache_info().currsize:
         server = shared_server()
         for name in [name for name in server.databases if name.startswith(f"{server.database}_copy_")]:
             server.drop_database(name)

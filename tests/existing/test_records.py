@@ -61,18 +61,22 @@ def test_a_scan_finds_everything_once_and_in_order(case: Case, tmp_path: Path) -
 
 
 @each_case
-@pytest.mark.parametrize("limit", [1, 7, 499, 500, 501, 1000])
-def test_a_scan_by_pages_is_the_same(case: Case, tmp_path: Path, limit: int) -> None:
-    with open_store(case.place(tmp_path / "own")) as store, store.snapshot() as snapshot:
-        found: list[str] = []
-        while True:
-            page = snapshot.scan("message", found[-1] if found else None, limit, on_corrupt=case.on_corrupt)
-            found += [record.id for record in page]
-            if len(page) < limit:
-                break
+def test_a_scan_by_pages_is_the_same(case: Case, tmp_path: Path) -> None:
+    scans = {}
+    with open_store(case.place(tmp_path / "own")) as store:
+        for limit in (1, 7, 499, 500, 501, 1000):
+            found: list[str] = []
+            with store.snapshot() as snapshot:
+                while True:
+                    page = snapshot.scan("message", found[-1] if found else None, limit, on_corrupt=case.on_corrupt)
+                    found += [record.id for record in page]
+                    if len(page) < limit:
+                        break
+            scans[limit] = found
     unreadable = case.expected(tmp_path).unreadable
     stored = [item for item in case.beneath(tmp_path / "beneath").messages if item["id"] not in unreadable]
-    assert found == [key for _, key in sorted((order_key(item["created_at"]), item["id"]) for item in stored)]
+    ids = [key for _, key in sorted((order_key(item["created_at"]), item["id"]) for item in stored)]
+    assert scans == dict.fromkeys(scans, ids)
 
 
 @each_case
@@ -86,8 +90,16 @@ def test_the_times_of_records_are_those_stored(case: Case, tmp_path: Path) -> No
     assert any(len(time) > len("2026-01-01T00:00:00.000000Z") for time in stored.values())
 
 
-@each_case
-@pytest.mark.parametrize("target", NEW_STORES)
+# Loading knows no version: into a server it is shown with the newest.
+@pytest.mark.parametrize(
+    ("case", "target"),
+    [
+        pytest.param(case, target, id=f"{target}-{case.name}")
+        for target in NEW_STORES
+        for case in CASES
+        if target != "postgres" or case.version == 8
+    ],
+)
 def test_records_that_are_loaded_elsewhere_read_the_same(case: Case, tmp_path: Path, target: str) -> None:
     with open_store(case.place(tmp_path / "own")) as source:
         records = _records(source, case)
