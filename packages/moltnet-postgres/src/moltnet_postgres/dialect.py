@@ -20,6 +20,7 @@ MIGRATION_LOCK: Final = 715308742994555159
 """The advisory lock under which the Go server migrates, too."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_AFTER_ALL_TIMES: Final = "20000-01-01T00:00:00Z"
 _NO_TIME_AT_ALL: Final = 2**63 - 1
 
 
@@ -80,10 +81,11 @@ class PostgresDialect(Dialect):
         return column
 
     def select_time(self, column: str) -> str:
-        # As a number: psycopg2's own datetime fails for years that Python does not have, and with it the whole page.
+        # As a number: psycopg2's own datetime fails for years that Python does not have, and with it the whole page. The
+        # server's last years are too many microseconds for a bigint, and infinity is no number.
         return (
-            f"CASE WHEN isfinite({column}) THEN (extract(epoch FROM {column}) * 1000000)::bigint "
-            f"WHEN {column} IS NOT NULL THEN {_NO_TIME_AT_ALL} END"
+            f"CASE WHEN {column} > '-infinity' AND {column} < '{_AFTER_ALL_TIMES}' "
+            f"THEN (extract(epoch FROM {column}) * 1000000)::bigint WHEN {column} IS NOT NULL THEN {_NO_TIME_AT_ALL} END"
         )
 
     def read_time(self, value: Any) -> datetime:
