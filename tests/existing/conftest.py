@@ -21,7 +21,16 @@ from .server import Server, insert, message_rows, room_row
 from .sqlite_case import DATABASES, SQLiteCase, fresh, url_of
 
 # These need the fixtures throughout. Without them test_fixtures.py says so, in one skipped test.
-_ABOUT_FIXTURES = ("truth", "served", "read_only", "upgraded", "records", "edge")
+_ABOUT_FIXTURES = (
+    "truth",
+    "served",
+    "read_only",
+    "upgraded",
+    "records",
+    "edge",
+    "postgres_upgraded",
+    "postgres_migrating",
+)
 collect_ignore = [] if CASES else [f"test_{name}.py" for name in _ABOUT_FIXTURES]
 
 _FIGURES = pytest.StashKey[list[Comparison]]()

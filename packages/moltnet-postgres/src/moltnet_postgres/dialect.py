@@ -81,11 +81,12 @@ class PostgresDialect(Dialect):
         return column
 
     def select_time(self, column: str) -> str:
-        # As a number: psycopg2's own datetime fails for years that Python does not have, and with it the whole page. The
-        # server's last years are too many microseconds for a bigint, and infinity is no number.
+        # As a number: psycopg2's own datetime fails for years that Python does not have, and with it the whole page.
+        # The server's last years are too many microseconds for a bigint, and infinity is no number.
         return (
             f"CASE WHEN {column} > '-infinity' AND {column} < '{_AFTER_ALL_TIMES}' "
-            f"THEN (extract(epoch FROM {column}) * 1000000)::bigint WHEN {column} IS NOT NULL THEN {_NO_TIME_AT_ALL} END"
+            f"THEN (extract(epoch FROM {column}) * 1000000)::bigint "
+            f"WHEN {column} IS NOT NULL THEN {_NO_TIME_AT_ALL} END"
         )
 
     def read_time(self, value: Any) -> datetime:
