@@ -20,6 +20,7 @@ MIGRATION_LOCK: Final = 715308742994555159
 """The advisory lock under which the Go server migrates, too."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_AFTER_ALL_TIMES: Final = "20000-01-01T00:00:00Z"
 _NO_TIME_AT_ALL: Final = 2**63 - 1
 
 
@@ -81,8 +82,10 @@ class PostgresDialect(Dialect):
 
     def select_time(self, column: str) -> str:
         # As a number: psycopg2's own datetime fails for years that Python does not have, and with it the whole page.
+        # The server's last years are too many microseconds for a bigint, and infinity is no number.
         return (
-            f"CASE WHEN isfinite({column}) THEN (extract(epoch FROM {column}) * 1000000)::bigint "
+            f"CASE WHEN {column} > '-infinity' AND {column} < '{_AFTER_ALL_TIMES}' "
+            f"THEN (extract(epoch FROM {column}) * 1000000)::bigint "
             f"WHEN {column} IS NOT NULL THEN {_NO_TIME_AT_ALL} END"
         )
 
@@ -109,12 +112,14 @@ class PostgresDialect(Dialect):
     def lock_schema(self) -> str | None:
         schema = quoted(self.schema or "public")
         literal = (self.schema or "public").replace("'", "''")
-        # Another's migration may take as long as ours. Its statements then wait for others' locks only as long as any
-        # other call does, for while they wait, everybody waits behind them.
+        # Another's migration may take as long as ours, and it is the lock that is not had then, no statement that takes
+        # too long. Our statements then wait for others' locks only as long as any other call does, for while they wait,
+        # everybody waits behind them.
         return f"""
-            SET LOCAL statement_timeout = {self._migration};
+            SET LOCAL statement_timeout = 0;
             SET LOCAL lock_timeout = {self._migration};
             SELECT pg_advisory_xact_lock({MIGRATION_LOCK});
+            SET LOCAL statement_timeout = {self._migration};
             SET LOCAL lock_timeout = {self._busy};
             DO $create$ BEGIN
                 IF NOT EXISTS (SELECT 1 FROM pg_namespace WHERE nspname = '{literal}') THEN
