@@ -62,7 +62,7 @@ class PostgresDriver(SqlDriver):
                 if read_only and not has_schema(connection, self._server.schema):
                     raise StoreUnavailableError(
                         f"there is no schema {self._server.schema!r} in {self._place}, and so no store to read; "
-                        "check its name, or open it without mode=ro once to create it"
+                        "check its name; the first that opens it to write creates it"
                     )
                 found = columns_of(connection, self._server.schema)
             _check_content(found, self._place, self._server.schema)
