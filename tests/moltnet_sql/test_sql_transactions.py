@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import peewee
@@ -54,12 +53,7 @@ class Notes:
 
 
 def note(database: peewee.Database, message_id: str) -> None:
-    database.execute_sql("INSERT INTO notes_seen (message_id) VALUES (?)", (message_id,))
-
-
-@pytest.fixture
-def location(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path}/chat.db"
+    database.execute_sql(f"INSERT INTO notes_seen (message_id) VALUES ({database.param})", (message_id,))
 
 
 @pytest.fixture
