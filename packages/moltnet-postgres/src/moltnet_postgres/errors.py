@@ -19,12 +19,13 @@ from moltnet_core.errors import (
     StoreUnavailableError,
     ValidationError,
 )
-from moltnet_postgres.connections import DeadlineError
+from moltnet_postgres.connections import AbortedError, DeadlineError
 
 __all__ = ["READ_ONLY_TRANSACTION", "UNIQUE_VIOLATION", "connect_error", "translate_error"]
 
 UNIQUE_VIOLATION: Final = "23505"
 READ_ONLY_TRANSACTION: Final = "25006"
+ABORTED: Final = "25P02"
 
 _LOST: Final = ("08", "57P")
 """Codes of errors with which the server ends the connection: what it was doing may have been committed before."""
@@ -37,7 +38,7 @@ def translate_error(error: psycopg2.Error, place: str, *, committing: bool, read
     :param committing: it was raised by a commit, or by a statement that commits itself.
     :param read_only: the store is opened to read only.
     """
-    code = error.pgcode
+    code = ABORTED if isinstance(error, AbortedError) else error.pgcode
     if code == "42501" and read_only:
         translation: MoltnetError = StoreUnavailableError(
             f"this role may not read {place}; grant it USAGE on the schema and SELECT on the tables"
@@ -72,6 +73,11 @@ def _translation(error: psycopg2.Error, code: str | None, place: str, *, committ
                 "tables; to write: INSERT, UPDATE and DELETE too; to migrate: CREATE on the schema, or on the database "
                 "where the schema is missing, and that it owns the tables), or open with mode=ro to read"
             )
+        case "25P02":
+            return StorageIOError(
+                f"a statement of this transaction had failed before, so {place} has rolled all of it back; "
+                "put a statement that may fail into database.atomic()"
+            )
         case "25006":
             return ReadOnlyStoreError(
                 f"{place} takes no writes now: it is a standby, or set to read-only; open with mode=ro to read it, "
@@ -86,6 +92,10 @@ def _translation(error: psycopg2.Error, code: str | None, place: str, *, committ
             return ValidationError("a text", f"cannot be held by {place}, whose encoding is not UTF-8")
         case "58030" | "58P01" | "58P02" | "XX001" | "XX002":
             return StorageIOError(f"the disk of the server of {place} failed, or its data is damaged")
+    return _of_class(code, place)
+
+
+def _of_class(code: str, place: str) -> MoltnetError:
     if code.startswith("23"):
         return CorruptStoreError(f"a constraint in {place} refused what was written; nothing was changed")
     if code.startswith("53"):
