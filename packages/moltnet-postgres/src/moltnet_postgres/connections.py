@@ -24,7 +24,7 @@ from psycopg2.extras import execute_batch
 from moltnet_postgres.watchdog import Watchdog
 from moltnet_sql import Session
 
-__all__ = ["BEGIN_READ", "BEGIN_WRITE", "Connection", "DeadlineError", "PostgresSession"]
+__all__ = ["BEGIN_READ", "BEGIN_WRITE", "AbortedError", "Connection", "DeadlineError", "PostgresSession"]
 
 BEGIN_READ: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 BEGIN_WRITE: Final = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
@@ -37,6 +37,10 @@ class DeadlineError(psycopg2.OperationalError):
     """The server did not answer in time, and the connection was closed."""
 
 
+class AbortedError(psycopg2.InternalError):
+    """A transaction was to be committed of which a statement had failed."""
+
+
 class _Cursor(cursor):
     """Sends what has to go before a statement along with it, and watches over the call."""
 
@@ -44,6 +48,9 @@ class _Cursor(cursor):
 
     def execute(self, query: Any, vars: Any = None) -> None:
         owner = self.connection
+        if query == "COMMIT" and owner.get_transaction_status() == TRANSACTION_STATUS_INERROR:
+            # The server would roll back, and say so in no error.
+            raise AbortedError
         led = owner.led(query)
         if led is not None:
             owner.call(super().execute, led, vars)

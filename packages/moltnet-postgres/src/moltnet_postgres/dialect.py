@@ -41,6 +41,7 @@ class PostgresDialect(Dialect):
     :param place: the database, for errors.
     :param busy_timeout: seconds to wait for a lock.
     :param migration_timeout: seconds that a migration may take.
+    :param read_only: whether the store is opened to read only.
     :param on_wrong_server: called when the server turns out to take no writes.
     """
 
@@ -60,12 +61,14 @@ class PostgresDialect(Dialect):
         *,
         busy_timeout: float = 5.0,
         migration_timeout: float = 3600.0,
+        read_only: bool = False,
         on_wrong_server: Callable[[], None] = lambda: None,
     ) -> None:
         self.schema = schema
         self._place = place
         self._busy = milliseconds(busy_timeout)
         self._migration = milliseconds(migration_timeout)
+        self._read_only = read_only
         self._on_wrong_server = on_wrong_server
 
     def table(self, name: str) -> str:
@@ -137,4 +140,4 @@ class PostgresDialect(Dialect):
             return None
         if error.pgcode == READ_ONLY_TRANSACTION:
             self._on_wrong_server()
-        return translate_error(error, self._place, committing=committing)
+        return translate_error(error, self._place, committing=committing, read_only=self._read_only)

@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping
 
 from attrs import frozen
 
+from moltnet_core.config import redact_url
+
 __all__ = ["Target", "check_dsn", "parse_dsn"]
 
 _URL = re.compile(r"postgres(?:ql)?://", re.IGNORECASE)
@@ -39,10 +41,12 @@ class Target:
 
     :param parameters: what libpq takes.
     :param server_settings: what PostgreSQL is to set for the connection (``search_path``, ``timezone``, …).
+    :param is_certain: whether it is certain which part of it is a password.
     """
 
     parameters: Mapping[str, str]
     server_settings: Mapping[str, str]
+    is_certain: bool = True
 
     def __repr__(self) -> str:
         return f"<Target {self.place}>"
@@ -50,6 +54,8 @@ class Target:
     @property
     def place(self) -> str:
         """Where it leads, for people: hosts and database, without user and password."""
+        if not self.is_certain:
+            return "the server that the DSN names"
         hosts = self.parameters.get("host") or self.parameters.get("hostaddr") or "the local server"
         ports = self.parameters.get("port", "")
         named = ports.split(",") if "," in ports else [ports] * (hosts.count(",") + 1)
@@ -89,19 +95,22 @@ def parse_dsn(text: str) -> Target:
     if "\0" in text:
         raise ValueError("holds a NUL character")
     text = text.strip()
-    found = _of_url(text) if _URL.match(text) else _of_words(text)
+    is_url = _URL.match(text) is not None
+    found = _of_url(text) if is_url else _of_words(text)
     parameters: dict[str, str] = {}
     settings: dict[str, str] = {}
     for key, value in found.items():
         name = _OTHER_NAMES.get(key, key)
         if name in _LIBPQ:
-            parameters[name] = value
+            if value:  # an empty one is none for both drivers, but for libpq's sslmode
+                parameters[name] = value
         elif name not in _NOT_OURS:
             if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.]*", name):
                 raise ValueError("holds a name that is no setting's")
             settings[name] = value
     _check_hosts(parameters)
-    return Target(parameters, settings)
+    # An @, # or ? within a password, unescaped, makes a host or a database of its rest.
+    return Target(parameters, settings, not is_url or not redact_url(text).endswith("://***"))
 
 
 def _check_hosts(parameters: Mapping[str, str]) -> None:
