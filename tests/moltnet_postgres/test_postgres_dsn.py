@@ -100,6 +100,9 @@ def test_it_is_read_as_the_go_server_reads_it(dsn: str, parameters: dict[str, st
 
 
 REFUSED = [
+    ("postgres://u:hunter2@h/d?schema=chat", "MOLTNET_POSTGRES_SCHEMA"),
+    ("host=h password=hunter2 pool_size=5", "MOLTNET_POSTGRES_POOL_SIZE"),
+    ("postgres://u:hunter2@h/d?mode=ro", "open_store"),
     ("", "key=value"),
     (SECRET, "key=value"),
     (f"{SECRET}/host", "key=value"),

@@ -186,9 +186,8 @@ def test_what_libpq_says_becomes_advice_and_is_not_shown(text: str, advice: str)
 
 
 def _server(**changes: Any) -> Server:
-    known = {"place": "h, database 'd'", "read_only": False, "schema": "public", "version": 180004}
-    facts = {"is_standby": False, "takes_no_writes": False, "synchronous_commit": "on", "fsync": "on", "isolation": ""}
-    return Server(**(known | facts | changes))
+    known: dict[str, Any] = {"place": "h, database 'd'", "read_only": False, "schema": "public", "version": 180004}
+    return Server(**(known | {"is_standby": False, "takes_no_writes": False, "fsync": "on"} | changes))
 
 
 def test_a_server_that_is_too_old_is_refused(refused: Refused) -> None:

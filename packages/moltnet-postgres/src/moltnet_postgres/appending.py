@@ -22,6 +22,10 @@ from moltnet_sql.statements import counting, from_table
 __all__ = ["AtOnce", "make_at_once"]
 
 
+# As other writes have it: under a stricter one, which may be the server's default, two appends to one thread conflict.
+_ISOLATION = "SET LOCAL transaction_isolation = 'read committed'; "
+
+
 @frozen
 class AtOnce:
     """The statements, by the kind of conversation, for messages without and with artifacts."""
@@ -44,7 +48,8 @@ class AtOnce:
             statements = self.with_artifacts
             columns = [rows.artifact_row(artifact, parameters) for artifact in new.artifacts]
             parameters |= {f"part_{name}": [row[name] for row in columns] for name in _OF_PART}
-        found = session.fetch(statements[message.target.kind], parameters)
+        lead = f"{_ISOLATION}{session.connection.durable}"
+        found = session.fetch(f"{lead}{statements[message.target.kind]}", parameters)
         return Appended(created=bool(found[0][0])) if found else None
 
 

@@ -24,10 +24,15 @@ from psycopg2.extras import execute_batch
 from moltnet_postgres.watchdog import Watchdog
 from moltnet_sql import Session
 
-__all__ = ["BEGIN_READ", "BEGIN_WRITE", "AbortedError", "Connection", "DeadlineError", "PostgresSession"]
+__all__ = ["BEGIN_READ", "BEGIN_WRITE", "DURABLE", "AbortedError", "Connection", "DeadlineError", "PostgresSession"]
 
 BEGIN_READ: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 BEGIN_WRITE: Final = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
+
+# A write is durable when its call returns, whatever is good enough for others on this server. More than "on" stays.
+DURABLE: Final = (
+    "SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit', true) = 'off'; "
+)
 
 _ROWS_AT_ONCE = 500
 _STATEMENTS_AT_ONCE = 250
@@ -63,11 +68,13 @@ class Connection(connection):
     """A connection of a pool.
 
     :ivar limits: statements that set the limits of a transaction, each ended by a semicolon.
+    :ivar durable: a statement, ended alike, that makes the commit of a writing transaction wait for the disk.
     :ivar patience: how long one call may take, in seconds.
     :ivar covers: what stands in place of tables of an old version: see :mod:`moltnet_postgres.readonly`.
     """
 
     limits: str = ""
+    durable: str = ""
     patience: float = 30.0
     watchdog: Watchdog
     generation: int = 0
@@ -93,7 +100,7 @@ class Connection(connection):
         if begin is not None:
             if query in ("COMMIT", "ROLLBACK"):
                 return None  # nothing was sent
-            lead = f"{begin}; {self.limits}"
+            lead = f"{begin}; {self.limits}{self.durable if begin == BEGIN_WRITE else ''}"
         elif self.limits and self.get_transaction_status() == TRANSACTION_STATUS_IDLE:
             lead = self.limits
         else:

@@ -112,23 +112,18 @@ class PostgresDialect(Dialect):
             (self.table(table), column),
         )
 
-    def lock_schema(self) -> str | None:
-        schema = quoted(self.schema or "public")
-        literal = (self.schema or "public").replace("'", "''")
+    def lock_schema(self, execute: Callable[..., Any]) -> None:
         # Another's migration may take as long as ours, and it is the lock that is not had then, no statement that takes
         # too long. Our statements then wait for others' locks only as long as any other call does, for while they wait,
         # everybody waits behind them.
-        return f"""
-            SET LOCAL statement_timeout = 0;
-            SET LOCAL lock_timeout = {self._migration};
-            SELECT pg_advisory_xact_lock({MIGRATION_LOCK});
-            SET LOCAL statement_timeout = {self._migration};
-            SET LOCAL lock_timeout = {self._busy};
-            DO $create$ BEGIN
-                IF NOT EXISTS (SELECT 1 FROM pg_namespace WHERE nspname = '{literal}') THEN
-                    CREATE SCHEMA {schema};
-                END IF;
-            END $create$"""
+        execute(
+            f"""SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = {self._migration};
+                SELECT pg_advisory_xact_lock({MIGRATION_LOCK});
+                SET LOCAL statement_timeout = {self._migration}; SET LOCAL lock_timeout = {self._busy}"""
+        )
+        # Not IF NOT EXISTS, for which a role needs the right to create even where nothing has to be created.
+        if execute("SELECT 1 FROM pg_namespace WHERE nspname = %s", (self.schema,)).fetchone() is None:
+            execute(f"CREATE SCHEMA {quoted(self.schema or 'public')}")
 
     def is_unique_violation(self, error: BaseException) -> bool:
         return isinstance(error, psycopg2.IntegrityError) and error.pgcode == UNIQUE_VIOLATION

@@ -35,6 +35,13 @@ _LIBPQ = frozenset({
 })  # fmt: skip
 
 
+# Our settings that go into a store's URL as query keys. Whoever copies one into a DSN would get an error of the server.
+_BESIDE = frozenset(
+    {"schema", "call_timeout", "busy_timeout", "migration_timeout"}
+    | {"pool_size", "pool_timeout", "pool_lifetime", "pool_check_after"}
+)
+
+
 @frozen
 class Target:
     """A parsed DSN. It may hold a password and is in no ``repr``.
@@ -105,6 +112,10 @@ def parse_dsn(text: str) -> Target:
             if value:  # an empty one is none for both drivers, but for libpq's sslmode
                 parameters[name] = value
         elif name not in _NOT_OURS:
+            if name == "mode":
+                raise ValueError("mode goes into a store's URL (open_store, --store), and not into a DSN")
+            if name in _BESIDE:
+                raise ValueError(f"{name} is a setting of its own, beside the DSN: MOLTNET_POSTGRES_{name.upper()}")
             if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.]*", name):
                 raise ValueError("holds a name that is no setting's")
             settings[name] = value

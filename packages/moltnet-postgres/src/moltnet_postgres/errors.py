@@ -65,7 +65,9 @@ def _translation(error: psycopg2.Error, code: str | None, place: str, *, committ
                 f"{place} did not finish a statement in time; it was rolled back; try again, or open with a longer "
                 "?call_timeout=SECONDS (a migration: ?migration_timeout=SECONDS)"
             )
-        case "53100" | "53200" | "54000":
+        case "54000":
+            return ValidationError("a value", f"is too large for an index or a row of {place}")
+        case "53100" | "53200":
             return StorageFullError(f"the server of {place} is out of space or memory; earlier data is intact")
         case "42501":
             return ReadOnlyStoreError(

@@ -10,11 +10,11 @@ from attrs import frozen
 from psycopg2.extensions import make_dsn
 
 from moltnet_core.errors import ConfigError, ReadOnlyStoreError, StoreUnavailableError
-from moltnet_postgres.connections import Connection
+from moltnet_postgres.connections import DURABLE, Connection
 from moltnet_postgres.dialect import milliseconds, quoted
 from moltnet_postgres.dsn import parse_dsn
 from moltnet_postgres.errors import connect_error
-from moltnet_postgres.settings import PostgresSettings
+from moltnet_postgres.settings import PostgresSettings, check_schema
 from moltnet_postgres.watchdog import Watchdog
 from moltnet_sql.schema import TABLES
 
@@ -65,6 +65,7 @@ class Connector:
         made.watchdog = self.watchdog
         made.patience = self._patience
         made.limits = self.limits
+        made.durable = "" if "synchronous_commit" in self.server_settings else DURABLE
         return made
 
 
@@ -82,9 +83,7 @@ class Server:
     version: int
     is_standby: bool
     takes_no_writes: bool
-    synchronous_commit: str
     fsync: str
-    isolation: str
 
     @classmethod
     def of(cls, connection: Connection, settings: PostgresSettings, place: str, *, read_only: bool) -> Server:
@@ -95,24 +94,22 @@ class Server:
         cursor = connection.cursor()
         cursor.execute(
             """SELECT current_setting('server_version_num')::int, current_schema(), pg_is_in_recovery(),
-                current_setting('transaction_read_only'), current_setting('synchronous_commit', true),
-                current_setting('fsync', true), current_setting('default_transaction_isolation', true)"""
+                current_setting('transaction_read_only'), current_setting('fsync', true)"""
         )
-        version, schema, is_standby, no_writes, synchronous, fsync, isolation = cursor.fetchall()[0]
+        version, schema, is_standby, no_writes, fsync = cursor.fetchall()[0]
         schema = settings.schema or schema
         if schema is None:
             raise ConfigError(
                 "postgres", "schema", f"no schema of the search_path exists in {place}; name one with ?schema=NAME"
             )
-        if schema.startswith("pg_") or schema == "information_schema":
+        problem = check_schema(schema)
+        if problem is not None:
             raise ConfigError(
                 "postgres",
                 "schema",
-                f"the search_path of {place} begins with the server's own {schema}; name another with ?schema=NAME",
+                f"the search_path of {place} begins with one: {problem}; name another with ?schema=NAME",
             )
-        return cls(
-            place, read_only, schema, version, is_standby, no_writes == "on", synchronous or "", fsync or "", isolation
-        )
+        return cls(place, read_only, schema, version, is_standby, no_writes == "on", fsync or "")
 
     def check(self) -> None:
         """Refuse a server that is too old or takes no writes; warn of one that may lose what it has acknowledged.
@@ -143,9 +140,6 @@ class Server:
             wanted["statement_timeout"] = milliseconds(settings.call_timeout)
         if "lock_timeout" not in named:
             wanted["lock_timeout"] = milliseconds(settings.busy_timeout)
-        if self.synchronous_commit == "off" and "synchronous_commit" not in named and not self.read_only:
-            # A write is durable when its call returns, whatever is good enough for others on this server.
-            wanted["synchronous_commit"] = "on"
         return "".join(f"SET LOCAL {name} = {value}; " for name, value in wanted.items())
 
     def describe(self, connection: Connection) -> dict[str, str]:
@@ -154,11 +148,13 @@ class Server:
         names = [f"{quoted(self.schema)}.{quoted(table)}" for table in TABLES]
         cursor.execute(
             """SELECT current_setting('server_version'), current_database(), current_user, pg_is_in_recovery(),
-                current_setting('server_encoding'), (SELECT sum(pg_total_relation_size(to_regclass(name)))
-                FROM unnest(%s) AS name)""",
+                current_setting('server_encoding'), current_setting('synchronous_commit', true),
+                (SELECT sum(pg_total_relation_size(to_regclass(name))) FROM unnest(%s) AS name)""",
             (names,),
         )
-        version, database, user, is_standby, encoding, size = cursor.fetchall()[0]
+        version, database, user, is_standby, encoding, waits, size = cursor.fetchall()[0]
+        if waits == "off" and connection.durable:
+            waits = "on (set by each write)"
         return {
             "engine": f"PostgreSQL {version}",
             "server": self.place,
@@ -168,7 +164,7 @@ class Server:
             "user": user,
             "encoding": encoding,
             "synchronous_commit": "on (set by each write)"
-            if self.synchronous_commit == "off"
-            else self.synchronous_commit,
+            if waits == "off" and connection.durable
+            else waits or "unknown",
             "size": f"{size or 0} bytes",
         }

@@ -7,10 +7,11 @@ from attrs import frozen
 from moltnet_core.config import redact_url, setting
 from moltnet_postgres.dsn import check_dsn
 
-__all__ = ["PostgresSettings"]
+__all__ = ["PostgresSettings", "check_schema"]
 
 
-def _check_schema(schema: str) -> str | None:
+def check_schema(schema: str) -> str | None:
+    """What is wrong with a schema's name, or ``None``."""
     if not schema.strip() or "\0" in schema or "%" in schema:
         return "expected the name of a schema, without '%'"
     if len(schema.encode()) > 63:
@@ -33,7 +34,7 @@ class PostgresSettings:
     schema: str | None = setting(
         default=None,
         help="the schema that holds the tables, created if it is missing; else the first of the search_path",
-        check=_check_schema,
+        check=check_schema,
     )
     connect_timeout: float = setting(
         default=10.0, help="how long to wait for a connection, for each host", unit="s", minimum=2, maximum=3600

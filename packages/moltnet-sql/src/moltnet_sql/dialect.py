@@ -6,7 +6,7 @@ The rest of this package knows no engine by name.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, ClassVar
 
@@ -107,8 +107,11 @@ class Dialect(ABC):
         """A query, with its parameters, that finds a row if the table has the column."""
 
     @abstractmethod
-    def lock_schema(self) -> str | None:
-        """SQL that takes the migration lock within a transaction, where beginning to write is not enough."""
+    def lock_schema(self, execute: Callable[..., Any]) -> None:
+        """Take the migration lock within a transaction, where beginning to write is not enough.
+
+        :param execute: executes SQL with parameters, and gives the cursor.
+        """
 
     # -- errors --------------------------------------------------------------------------------------
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final, TypeVar
 
 import peewee
 
 from moltnet_core.driver import Appended, Driver, DriverSnapshot, LoadRecord, Lookup, NewMessage
-from moltnet_core.errors import RoomNotFoundError, ThreadRoomMismatchError
+from moltnet_core.errors import RoomNotFoundError, StoreBusyError, ThreadRoomMismatchError
 from moltnet_core.listings import Listing
 from moltnet_core.records import Counts, LoadResult
 from moltnet_core.types import AgentRegistration, Room, Start
@@ -29,6 +29,9 @@ from moltnet_sql.unit import Pool, Unit
 from moltnet_sql.writing import Writer
 
 __all__ = ["SqlDriver"]
+
+_TRIES: Final = 10
+T = TypeVar("T")
 
 
 class SqlDriver(Driver):
@@ -157,8 +160,17 @@ class SqlDriver(Driver):
         except (_IdTakenError, RoomNotFoundError, ThreadRoomMismatchError):
             pass
         # What is wrong is found out in the contract's order, duplicates first, and only when something is.
-        with self._writing() as connection:
-            return self._writer(connection).append_resolving(batch, retry=retry)
+        return self._beside_others(lambda writer: writer.append_resolving(batch, retry=retry))
+
+    def _beside_others(self, work: Callable[[Writer], T]) -> T:
+        """Do what first looks which ids are taken, and again where another took one after the look.
+
+        :raises StoreBusyError: others did so each time.
+        """
+        for _ in range(_TRIES):
+            with suppress(_IdTakenError), self._writing() as connection, self._taken_ids():
+                return work(self._writer(connection))
+        raise StoreBusyError("other writers kept storing what this call was about to store; try again")
 
     def _append_fresh(self, batch: Sequence[NewMessage]) -> Sequence[Appended]:
         """Append messages that nothing is wrong with; an error need not say what is wrong first.
@@ -224,8 +236,7 @@ class SqlDriver(Driver):
                 view.close()
 
     def load(self, records: Sequence[LoadRecord]) -> LoadResult:
-        with self._writing() as connection:
-            return self._writer(connection).load(records)
+        return self._beside_others(lambda writer: writer.load(records))
 
     # -- life ----------------------------------------------------------------------------------------
 

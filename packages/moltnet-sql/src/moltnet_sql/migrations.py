@@ -218,9 +218,7 @@ class SqlMigrationLog:
         """Apply one migration in one transaction, unless it is recorded by then."""
         try:
             with self._transaction(write=True):
-                lock = self._dialect.lock_schema()
-                if lock is not None:
-                    self._database.execute_sql(lock)
+                self._dialect.lock_schema(self._database.execute_sql)
                 self._create_tables()
                 if any(
                     (step.series, step.version) == (migration.series, migration.version) for step in self._recorded()

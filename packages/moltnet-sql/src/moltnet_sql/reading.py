@@ -203,7 +203,7 @@ class Reader:
         query = (
             member.select(member.member_id, room.id, room.network_id)
             .join(room, on=(member.room_id == room.id))
-            .where(member.member_id.in_(texts), room.deleted_at.is_null())
+            .where(self._tools.by_code_point("member_id").in_(texts), room.deleted_at.is_null())
         )
         rooms: defaultdict[str, list[tuple[str, str]]] = defaultdict(list)
         for member_id, room_id, network_id in self._session.fetch_query(query):

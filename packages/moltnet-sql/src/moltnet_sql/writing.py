@@ -244,17 +244,16 @@ class Writer:
 
     def remove_member(self, member_id: str) -> None:
         """See :meth:`moltnet_core.driver.Driver.remove_member`."""
-        self._drop_members(self._models.RoomMember.member_id == member_id)
+        self._drop_members(self._tools.by_code_point("member_id") == member_id)  # as it is indexed
 
     # -- agents --------------------------------------------------------------------------------------
 
     def save_agent(self, registration: AgentRegistration, *, rebind: bool) -> AgentRegistration:
         """See :meth:`moltnet_core.driver.Driver.save_agent`."""
-        stored = self._stored_agent(registration.agent_id)
-        if stored is None and self._insert_agent(registration):
-            return registration
-        # It is there, or somebody inserted it a moment ago.
-        stored = stored or self._stored_agent(registration.agent_id)
+        # Others may register it after the look, and remove it again before the next.
+        while (stored := self._stored_agent(registration.agent_id)) is None:
+            if self._insert_agent(registration):
+                return registration
         merged = merge_registration(stored, registration, rebind=rebind)
         agent = self._models.Agent
         values = {

@@ -76,8 +76,8 @@ class SQLiteDialect(Dialect):
     def column_exists(self, table: str, column: str) -> tuple[str, Sequence[Any]]:
         return "SELECT 1 FROM pragma_table_info(?) WHERE name = ?", (table, column)
 
-    def lock_schema(self) -> str | None:
-        return None
+    def lock_schema(self, execute: Callable[..., Any]) -> None:
+        """Beginning to write has locked all."""
 
     def is_unique_violation(self, error: BaseException) -> bool:
         if not isinstance(error, sqlite3.IntegrityError):
