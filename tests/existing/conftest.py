@@ -12,6 +12,7 @@ from moltnet_core import Store, open_store
 from .cases import CASES
 from .comparing import Comparison
 from .corrupting import IDS
+from .postgres_case import copies_dropped
 from .report import table
 from .server import Server, insert, message_rows, room_row
 from .sqlite_case import DATABASES, SQLiteCase, fresh, url_of
@@ -23,6 +24,13 @@ collect_ignore = [] if CASES else [f"test_{name}.py" for name in _ABOUT_FIXTURES
 _FIGURES = pytest.StashKey[list[Comparison]]()
 
 Record = Callable[[Comparison], None]
+
+
+@pytest.fixture(autouse=True)
+def _copies_dropped() -> Iterator[None]:
+    """The shared server does not keep a test's copies of the fixtures."""
+    with copies_dropped():
+        yield
 
 
 @pytest.fixture

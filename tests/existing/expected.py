@@ -5,19 +5,24 @@ from __future__ import annotations
 import json
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any
 
 __all__ = [
     "Expected",
     "Json",
     "artifacts_of",
+    "coarser",
     "comparable",
+    "cut",
     "from_fed",
     "from_served",
     "order_key",
+    "readable",
+    "rounded",
     "settled",
     "spelled",
 ]
@@ -36,6 +41,7 @@ class Expected:
     :ivar messages: by (kind, id) of the conversation.
     :ivar artifacts: by (kind, id) of the conversation; ``("all", "")`` is everything.
     :ivar agents: the server's view, which joins memberships and registrations.
+    :ivar unreadable: ids of messages among them whose time cannot be held: a page that skips them has all others.
     """
 
     rooms: list[Json]
@@ -45,6 +51,7 @@ class Expected:
     dms: list[Json]
     artifacts: dict[Conversation, list[Json]]
     agents: list[Json]
+    unreadable: frozenset[str] = frozenset()
 
     @property
     def message_count(self) -> int:
@@ -52,9 +59,9 @@ class Expected:
 
 
 def order_key(time: str) -> str:
-    """A UTC time as a text of fixed length, nanoseconds included."""
+    """A UTC time as a text of fixed length, nanoseconds included, up to the year 99999."""
     seconds, _, fraction = time.removesuffix("Z").partition(".")
-    return f"{seconds}.{fraction.ljust(9, '0')}"
+    return f"{seconds.rjust(20)}.{fraction.ljust(9, '0')}"
 
 
 def comparable(value: Any, name: str = "") -> Any:
@@ -182,6 +189,65 @@ def settled(expected: Expected) -> Expected:
         for dm in expected.dms
     ]
     return replace(expected, dms=dms)
+
+
+def readable(expected: Expected) -> Expected:
+    """What is expected of a store that the readable part was copied into. What is not readable has no artifacts."""
+    messages = {
+        key: [item for item in found if item["id"] not in expected.unreadable]
+        for key, found in expected.messages.items()
+    }
+    return replace(expected, messages=messages, unreadable=frozenset())
+
+
+# -- six digits: PostgreSQL keeps no more ------------------------------------------------------------
+
+
+def rounded(time: str) -> str:
+    """What PostgreSQL makes of a time that the server sends: to the microsecond, also up to the year 10000."""
+    seconds, _, fraction = time.removesuffix("Z").partition(".")
+    micros = int(Decimal(f"0.{fraction or 0}").scaleb(6).to_integral_value(ROUND_HALF_EVEN))
+    if micros < 10**6:
+        return f"{seconds}.{micros:06d}Z"
+    try:
+        return f"{(datetime.fromisoformat(seconds) + timedelta(seconds=1)).isoformat()}.000000Z"
+    except OverflowError:
+        return "10000-01-01T00:00:00.000000Z"
+
+
+def cut(time: str) -> str:
+    """What loading a record makes of a time in PostgreSQL: truncated to the microsecond."""
+    seconds, _, fraction = time.removesuffix("Z").partition(".")
+    return f"{seconds}.{fraction[:6].ljust(6, '0')}Z"
+
+
+def coarser(expected: Expected, keep: Callable[[str], str]) -> Expected:
+    """What is expected where times have six digits: in the order of those.
+
+    :param keep: :func:`rounded` or :func:`cut`.
+    """
+
+    def kept(items: Iterable[Json], *names: str) -> list[Json]:
+        found = [item | {name: keep(item[name]) for name in item if name.endswith("_at")} for item in items]
+        return sorted(found, key=lambda item: (order_key(item["created_at"]), *(item[name] for name in names)))
+
+    def last(items: Iterable[Json]) -> list[Json]:
+        return [item | {"last_message_at": keep(item["last_message_at"])} for item in items]
+
+    messages = {key: kept(found, "id") for key, found in expected.messages.items()}
+    return replace(
+        expected,
+        messages=messages,
+        artifacts={key: kept(found, "message_id", "part_index") for key, found in expected.artifacts.items()},
+        threads={key: last(found) for key, found in expected.threads.items()},
+        dms=last(expected.dms),
+        unreadable=frozenset(
+            item["id"] for found in messages.values() for item in found if item["created_at"].startswith("10000-")
+        ),
+    )
+
+
+# ----------------------------------------------------------------------------------------------------
 
 
 def _conversations(messages: Sequence[Json]) -> tuple[dict[str, list[Json]], list[Json]]:

@@ -12,19 +12,18 @@ from moltnet_core import open_store
 from .cases import CASES
 from .comparing import KINDS, SIZES, Comparison, compare
 from .locations import ABSENT
+from .postgres_case import copies_dropped
 
 __all__ = ["comparisons", "main", "table"]
 
 
-def comparisons(folder: Path, query: str = "") -> Iterator[Comparison]:
-    """Read a copy of every fixture.
-
-    :param query: behind the URL, such as ``?mode=ro``.
-    """
+def comparisons(folder: Path, *, read_only: bool = False) -> Iterator[Comparison]:
+    """Read a copy of every fixture."""
+    suffix = "?mode=ro" if read_only else ""
     for case in CASES:
-        own = folder / f"{case.name}{'-ro' if query else ''}"
-        with open_store(case.place(own) + query) as store:
-            yield compare(f"{case.name}{query}", store, case.expected(own))
+        own = folder / f"{case.name}{'-ro' if read_only else ''}"
+        with copies_dropped(), open_store(case.place(own), read_only=read_only) as store:
+            yield compare(f"{case.name}{suffix}", store, case.expected(own))
 
 
 def table(results: Iterable[Comparison]) -> list[str]:
@@ -45,7 +44,7 @@ def main() -> int:
         print(ABSENT)
         return 2
     with tempfile.TemporaryDirectory() as name:
-        results = [*comparisons(Path(name)), *comparisons(Path(name), "?mode=ro")]
+        results = [*comparisons(Path(name)), *comparisons(Path(name), read_only=True)]
     print("\n".join(table(results)))
     for result in results:
         for difference in result.differences:

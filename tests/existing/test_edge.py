@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -22,7 +22,8 @@ from moltnet_core.types import Target
 
 from .case import Case
 from .cases import EDGE
-from .expected import Expected
+from .corrupting import check_raises
+from .expected import Expected, order_key
 from .walking import Fetch
 from .writing import message
 
@@ -38,9 +39,9 @@ def expected(case: Case, tmp_path: Path) -> Expected:
     return case.expected(tmp_path)
 
 
-@pytest.fixture(params=["", "?mode=ro"], ids=["upgraded", "read-only"])
+@pytest.fixture(params=[False, True], ids=["upgraded", "read-only"])
 def store(request: pytest.FixtureRequest, case: Case, tmp_path: Path) -> Iterator[Store]:
-    with open_store(case.place(tmp_path / "own") + request.param) as found:
+    with open_store(case.place(tmp_path / "own"), read_only=request.param) as found:
         yield found
 
 
@@ -50,23 +51,24 @@ def writable(case: Case, tmp_path: Path) -> Iterator[Store]:
         yield found
 
 
-def _check_cursors(fetch: Fetch, ids: list[str], limit: int) -> None:
+def _check_cursors(fetch: Fetch, ids: list[str], limit: int, unreadable: Collection[str] = ()) -> None:
     for place, cursor in enumerate(ids):
         older, newer = ids[max(0, place - limit) : place], ids[place + 1 : place + 1 + limit]
         before, after = fetch(PageRequest(before=cursor, limit=limit)), fetch(PageRequest(after=cursor, limit=limit))
-        assert [item.id for item in before.items] == older
-        assert [item.id for item in after.items] == newer
+        assert [item.id for item in before.items] == [each for each in older if each not in unreadable]
+        assert [item.id for item in after.items] == [each for each in newer if each not in unreadable]
         assert (before.info.has_more, after.info.has_more) == (place > limit, place + 1 + limit < len(ids))
 
 
 @pytest.mark.parametrize("room", ["clock", "ties"])
 @pytest.mark.parametrize("limit", [1, 3])
 def test_every_item_is_a_cursor_also_among_equal_instants(
-    store: Store, expected: Expected, room: str, limit: int
+    case: Case, store: Store, expected: Expected, room: str, limit: int
 ) -> None:
     ids = [item["id"] for item in expected.messages["room", room]]
     assert len(ids) > 48
-    _check_cursors(partial(store.list_room_messages, room), ids, limit)
+    fetch = partial(store.list_room_messages, room, on_corrupt=case.on_corrupt)
+    _check_cursors(fetch, ids, limit, expected.unreadable)
 
 
 def test_every_artifact_is_a_cursor(store: Store, expected: Expected) -> None:
@@ -91,29 +93,54 @@ def test_a_cursor_of_another_conversation_is_refused(store: Store) -> None:
         store.list_room_messages("busy", PageRequest(after="bt_0"))
 
 
-def test_the_first_and_the_last_of_all_times(store: Store) -> None:
-    times = [item.created_at for item in store.list_room_messages("clock").items]
+def test_the_first_and_the_last_of_all_times(case: Case, store: Store) -> None:
+    times = [item.created_at for item in store.list_room_messages("clock", on_corrupt=case.on_corrupt).items]
     assert times == sorted(times)
-    assert times[-1] == datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)
     zero = store.get_room("zero")
     assert zero is not None
     assert zero.created_at == datetime(1, 1, 1, tzinfo=UTC)
     with store.snapshot() as snapshot:
         kept = {
-            record.id: record.times["created_at"] for kind in ("room", "message") for record in snapshot.records(kind)
+            record.id: order_key(record.times["created_at"])
+            for kind in ("room", "message")
+            for record in snapshot.records(kind, on_corrupt=case.on_corrupt)
         }
-    assert kept["c_19"] == "9999-12-31T23:59:59.999999999Z"
-    assert kept["zero"] == "0001-01-01T00:00:00Z"
+    assert kept["zero"] == order_key("0001-01-01T00:00:00Z")
+    if case.on_corrupt == "raise":
+        assert times[-1] == datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)
+        assert kept["c_19"] == order_key("9999-12-31T23:59:59.999999999Z")
 
 
-def test_a_thread_whose_second_message_names_another_room(store: Store) -> None:
+@pytest.mark.parametrize(
+    "case", [case for case in EDGE if case.on_corrupt == "skip"], ids=lambda case: case.name, indirect=True
+)
+def test_a_time_that_was_rounded_up_into_the_year_10000_is_corrupt_by_itself(store: Store, expected: Expected) -> None:
+    assert expected.unreadable == {"c_19"}
+    *_, last = ids = [item["id"] for item in expected.messages["room", "clock"]]
+    assert last == "c_19"
+    check_raises(lambda: store.get_message("c_19"), "messages", "c_19")
+    check_raises(lambda: store.list_room_messages("clock"), "messages", "c_19")
+    page = store.list_room_messages("clock", on_corrupt="skip")
+    assert ([item.id for item in page.items], page.skipped) == (ids[:-1], 1)
+    page = store.list_room_messages("clock", PageRequest(before="c_19", limit=5))
+    assert ([item.id for item in page.items], page.info.has_more) == (ids[-6:-1], True)
+    assert store.list_room_messages("clock", PageRequest(after="c_19")).items == ()
+    # It is the one item more that is read to learn whether there are any.
+    page = store.list_room_messages("clock", PageRequest(after=ids[-4], limit=2))
+    assert ([item.id for item in page.items], page.info.next_after) == (ids[-3:-1], ids[-2])
+    with store.snapshot() as snapshot:
+        check_raises(lambda: list(snapshot.records()), "messages", "c_19")
+
+
+def test_a_thread_whose_second_message_names_another_room(case: Case, store: Store) -> None:
     thread = store.get_thread("th-mix")
     assert thread is not None
     assert (thread.room_id, thread.message_count) == ("clock", 2)
     first, second = store.list_thread_messages("th-mix").items
     assert (first.target.room_id, second.target.room_id) == ("clock", "ties")
     for room in ("clock", "ties"):
-        assert not {"mix_1", "mix_2"} & {item.id for item in store.list_room_messages(room).items}
+        listed = store.list_room_messages(room, on_corrupt=case.on_corrupt).items
+        assert not {"mix_1", "mix_2"} & {item.id for item in listed}
     assert [item.id for item in store.list_threads("clock").items] == ["th-mix"]
     assert store.list_threads("ties").items == ()
 

@@ -8,7 +8,7 @@ from .cases import CASES
 from .locations import ABSENT
 from .sqlite_case import DATABASES
 
-NAMES = {"json-v5", "json-v8", "json-edge"}
+NAMES = {f"{kind}-{name}" for kind in ("json", "postgres") for name in ("v5", "v8", "edge")}
 NAMES |= {f"sqlite-{name}" for name in ("v4", "v5", "v6", "v7", "v8", "v8-killed", "edge")}
 
 

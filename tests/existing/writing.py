@@ -7,9 +7,10 @@ from datetime import UTC, datetime, timedelta
 from moltnet_core import AgentRegistration, Message, Room, Store
 from moltnet_core.types import Actor, Part, Target
 
-from .case import Known
+from .case import Case, Known
+from .raw import Dump
 
-__all__ = ["AT", "NEW", "PARTS", "message", "write_everything"]
+__all__ = ["AT", "NEW", "PARTS", "changes_by_writing", "message", "write_everything"]
 
 AT = datetime(2027, 6, 1, 12, 0, 0, 500000, tzinfo=UTC)
 """When the first message is written; each further one a second later."""
@@ -59,6 +60,24 @@ def write_everything(store: Store, known: Known | None) -> None:
         store.update_room_members(names.room, add=["own-agent", "other:scout"], remove=["beta"])
         store.reconcile_agent(_agent(names.agent, "rebound"))
         store.remove_room(names.removable)
+
+
+def changes_by_writing(case: Case, before: Dump) -> dict[str, dict[str, set[str]]]:
+    """What :func:`write_everything` does to rows that were there, as :func:`~.raw.changes` tells it."""
+    known, counted = case.known, {"message_count", "last_message_at"}
+    members = [b"/".join(key).decode() for key in before["room_members"]]
+    left = [key for key in members if key.startswith(f"{known.removable}/") or key == f"{known.room}/beta"]
+    assert len(left) > 2
+    expected = {
+        "threads": {known.thread: counted},
+        "dm_conversations": {known.dm: counted},
+        "room_members": {key: {"gone"} for key in left},
+    }
+    if "agents" in before:
+        expected["agents"] = {known.agent: {"display_name", "credential_key", "updated_at"}}
+    if case.version >= 7:
+        expected["rooms"] = {known.removable: {"deleted_at"}}
+    return expected
 
 
 def _agent(own_id: str, name: str) -> AgentRegistration:

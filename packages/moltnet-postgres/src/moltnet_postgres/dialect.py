@@ -109,12 +109,14 @@ class PostgresDialect(Dialect):
     def lock_schema(self) -> str | None:
         schema = quoted(self.schema or "public")
         literal = (self.schema or "public").replace("'", "''")
-        # Another's migration may take as long as ours. Its statements then wait for others' locks only as long as any
-        # other call does, for while they wait, everybody waits behind them.
+        # Another's migration may take as long as ours, and it is the lock that is not had then, no statement that takes
+        # too long. Our statements then wait for others' locks only as long as any other call does, for while they wait,
+        # everybody waits behind them.
         return f"""
-            SET LOCAL statement_timeout = {self._migration};
+            SET LOCAL statement_timeout = 0;
             SET LOCAL lock_timeout = {self._migration};
             SELECT pg_advisory_xact_lock({MIGRATION_LOCK});
+            SET LOCAL statement_timeout = {self._migration};
             SET LOCAL lock_timeout = {self._busy};
             DO $create$ BEGIN
                 IF NOT EXISTS (SELECT 1 FROM pg_namespace WHERE nspname = '{literal}') THEN

@@ -52,12 +52,13 @@ def _translation(error: psycopg2.Error, code: str | None, place: str, *, committ
         case "55P03" | "40P01" | "40001":
             return StoreBusyError(
                 f"another transaction held a lock in {place} for too long, or two waited for each other; try again, "
-                "or open with a longer ?busy_timeout=SECONDS"
+                "or open with a longer ?busy_timeout=SECONDS (one migration waits for another's end as long as "
+                "?migration_timeout=SECONDS says)"
             )
         case "57014":
             return StoreUnavailableError(
-                f"{place} did not finish a statement within call_timeout; it was rolled back; try again, "
-                "or open with a longer ?call_timeout=SECONDS"
+                f"{place} did not finish a statement in time; it was rolled back; try again, or open with a longer "
+                "?call_timeout=SECONDS (a migration: ?migration_timeout=SECONDS)"
             )
         case "53100" | "53200" | "54000":
             return StorageFullError(f"the server of {place} is out of space or memory; earlier data is intact")
