@@ -1,4 +1,4 @@
-"""A server of these tests' own, whose roles they make, and what every refusal has to be."""
+"""Servers of these tests' own, to do anything to, ways to them, and what every refusal has to be."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 from tests.discreet import check_discreet
+from tests.moltnet_postgres.support import Place
 from tests.postgres.cluster import Cluster
+from tests.postgres.proxy import Proxy
 
 from moltnet_core import MoltnetError, open_store
 from moltnet_core.errors import DriverError
@@ -26,6 +28,13 @@ def own_cluster() -> Iterator[Cluster]:
             cluster.execute(f"CREATE ROLE {role} LOGIN PASSWORD %s", [PASSWORD])
         cluster.execute("ALTER ROLE moltnet PASSWORD %s", [PASSWORD])
         cluster.user["password"] = PASSWORD
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """A server that a test may do anything to, as long as it runs again afterwards."""
+    with Cluster(fsync=True) as cluster:
         yield cluster
 
 
@@ -50,3 +59,17 @@ def refused() -> Refused:
         return error
 
     return check
+
+
+@pytest.fixture
+def place(cluster: Cluster) -> Iterator[Place]:
+    """A new store's place, whose stores are closed afterwards."""
+    with Place(cluster) as place:
+        yield place
+
+
+@pytest.fixture
+def proxy(cluster: Cluster) -> Iterator[Proxy]:
+    """Stands between the server and whoever opens ``place.url(**proxy.login)``."""
+    with Proxy(cluster.address) as proxy:
+        yield proxy

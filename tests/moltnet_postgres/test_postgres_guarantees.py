@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from tests.contract.building import agent, message, room, thread
 from tests.contract.recording import record
 from tests.postgres.server import Server
 
-from moltnet_core import AgentRegistration, Store, ValidationError, open_store
+from moltnet_core import AgentRegistration, Store, StoreUnavailableError, ValidationError, open_store
 from moltnet_postgres.connections import PostgresSession
 from moltnet_postgres.dialect import quoted
 from moltnet_sql import transaction
@@ -104,6 +105,8 @@ def test_writes_are_durable_where_the_server_stops_waiting_for_its_disk(
             each.append_message(message(f"one{number}"))
             each.append_messages([message(f"two{number}"), message(f"three{number}")])
         postgres_server.terminate_backends("moltnet-storage")  # whoever connects anew finds the new setting
+        with suppress(StoreUnavailableError):
+            store.ping()
         store.append_message(message("after"))
         store.append_messages([message("after1"), message("after2")])
         assert store.describe()["synchronous_commit"].startswith("on")

@@ -199,8 +199,8 @@ def shown(store: Store, name: str) -> str:
 @pytest.mark.parametrize(
     ("changes", "name", "value"),
     [
-        ({}, "statement_timeout", "30s"),
-        ({"call_timeout": "7"}, "statement_timeout", "7s"),
+        ({}, "statement_timeout", "29s"),
+        ({"call_timeout": "7"}, "statement_timeout", "6300ms"),
         ({"statement_timeout": "1234"}, "statement_timeout", "1234ms"),
         ({}, "lock_timeout", "5s"),
         ({"busy_timeout": "0.25"}, "lock_timeout", "250ms"),

@@ -6,9 +6,12 @@ transaction, and each statement that is one by itself, carries its own limits al
 
 from __future__ import annotations
 
+import os
 import select
+import socket
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 import psycopg2
@@ -27,7 +30,8 @@ from moltnet_sql import Session
 __all__ = ["BEGIN_READ", "BEGIN_WRITE", "DURABLE", "AbortedError", "Connection", "DeadlineError", "PostgresSession"]
 
 BEGIN_READ: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
-BEGIN_WRITE: Final = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
+# Not READ WRITE, which a standby refuses in its own way, and which would override a server that is set to read-only.
+BEGIN_WRITE: Final = "BEGIN ISOLATION LEVEL READ COMMITTED"
 
 # A write is durable when its call returns, whatever is good enough for others on this server. More than "on" stays.
 DURABLE: Final = (
@@ -53,9 +57,6 @@ class _Cursor(cursor):
 
     def execute(self, query: Any, vars: Any = None) -> None:
         owner = self.connection
-        if query == "COMMIT" and owner.get_transaction_status() == TRANSACTION_STATUS_INERROR:
-            # The server would roll back, and say so in no error.
-            raise AbortedError
         led = owner.led(query)
         if led is not None:
             owner.call(super().execute, led, vars)
@@ -79,6 +80,7 @@ class Connection(connection):
     watchdog: Watchdog
     generation: int = 0
     covers: dict[str, str] | None = None
+    _socket: int | None = None
 
     def __init__(self, dsn: str, *arguments: Any, **options: Any) -> None:
         super().__init__(dsn, *arguments, **options)
@@ -90,6 +92,40 @@ class Connection(connection):
         if hasattr(select, "poll"):
             self._news = select.poll()
             self._news.register(self, select.POLLIN)
+        self._is_cut = False
+        # A copy, as libpq may close its own descriptor at any moment, whose number is the next file's then.
+        self._socket = os.dup(self.fileno())
+
+    def close(self) -> None:
+        try:
+            super().close()
+        finally:
+            self._forget_socket()
+
+    def __del__(self) -> None:
+        self._forget_socket()
+
+    def _forget_socket(self) -> None:
+        copy, self._socket = self._socket, None
+        if copy is not None:
+            os.close(copy)
+
+    def cut(self) -> None:
+        """Shut down the socket under a call of another thread."""
+        if self._socket is not None:
+            with suppress(OSError), socket.socket(fileno=os.dup(self._socket)) as duplicate:
+                duplicate.shutdown(socket.SHUT_RDWR)
+
+    def check(self, patience: float) -> None:
+        """Ask the server for a sign of life.
+
+        :raises psycopg2.Error: there was none.
+        """
+        usual, self.patience = self.patience, min(self.patience, patience)
+        try:
+            self.cursor().execute("SELECT 1")
+        finally:
+            self.patience = usual
 
     def led(self, query: Any) -> Any:
         """What to send for a statement: it and what goes before it, in one trip. ``None``: nothing yet."""
@@ -101,19 +137,28 @@ class Connection(connection):
             if query in ("COMMIT", "ROLLBACK"):
                 return None  # nothing was sent
             lead = f"{begin}; {self.limits}{self.durable if begin == BEGIN_WRITE else ''}"
+        elif query in ("COMMIT", "ROLLBACK"):
+            return self._ending(query)
         elif self.limits and self.get_transaction_status() == TRANSACTION_STATUS_IDLE:
             lead = self.limits
         else:
             return query
         return lead.encode() + query if isinstance(query, bytes) else lead + query
 
+    def _ending(self, query: str) -> str | None:
+        """What to send to end a transaction that has begun."""
+        status = self.get_transaction_status()
+        if query == "COMMIT" and status == TRANSACTION_STATUS_INERROR:
+            raise AbortedError  # the server would roll back, and call that a success
+        return None if query == "ROLLBACK" and status == TRANSACTION_STATUS_IDLE else query
+
     def call(self, execute: Callable[[Any, Any], None], query: Any, parameters: Any) -> None:
         """Execute something, for as long as patience lasts.
 
         :raises DeadlineError: longer than that.
         """
-        self.watchdog.begin(self, self.patience)
         try:
+            self.watchdog.begin(self, self.patience)
             execute(query, parameters)
         except psycopg2.Error as error:
             if self.watchdog.end(self):
@@ -122,7 +167,7 @@ class Connection(connection):
         except BaseException:
             self.watchdog.end(self)
             raise
-        self.watchdog.end(self)
+        self._is_cut = self.watchdog.end(self)  # answered at the very last moment
 
     @property
     def in_transaction(self) -> bool:
@@ -132,7 +177,9 @@ class Connection(connection):
     @property
     def is_usable(self) -> bool:
         """Whether it can be given to the next call, as far as can be told without asking the server."""
-        return not self.closed and self._begin is None and self.get_transaction_status() == TRANSACTION_STATUS_IDLE
+        if self.closed or self._is_cut or self._begin is not None:
+            return False
+        return self.get_transaction_status() == TRANSACTION_STATUS_IDLE
 
     @property
     def has_news(self) -> bool:

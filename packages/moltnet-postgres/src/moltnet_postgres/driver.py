@@ -51,6 +51,7 @@ class PostgresDriver(SqlDriver):
             timeout=settings.pool_timeout,
             lifetime=settings.pool_lifetime,
             check_after=settings.pool_check_after,
+            check_patience=settings.connect_timeout,
         )
         plain = PostgresDialect(place=self._place, read_only=read_only)
         try:

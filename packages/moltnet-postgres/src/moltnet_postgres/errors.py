@@ -27,7 +27,7 @@ UNIQUE_VIOLATION: Final = "23505"
 READ_ONLY_TRANSACTION: Final = "25006"
 ABORTED: Final = "25P02"
 
-_LOST: Final = ("08", "57P")
+_LOST: Final = ("08", "57P", "25P03", "25P04")
 """Codes of errors with which the server ends the connection: what it was doing may have been committed before."""
 
 
@@ -52,7 +52,9 @@ def translate_error(error: psycopg2.Error, place: str, *, committing: bool, read
 
 def _translation(error: psycopg2.Error, code: str | None, place: str, *, committing: bool) -> MoltnetError:
     if code is None or code.startswith(_LOST):
-        return _lost(error, code, place, committed=None if committing else False)
+        # An InterfaceError is psycopg2's own: the connection was lost before, and nothing was sent.
+        unknown = committing and not isinstance(error, psycopg2.InterfaceError)
+        return _lost(error, code, place, committed=None if unknown else False)
     match code:
         case "55P03" | "40P01" | "40001":
             return StoreBusyError(

@@ -18,14 +18,15 @@ from moltnet_postgres.watchdog import Watchdog
 __all__ = ["PostgresPool"]
 
 
-class _Waiter:
-    """A call that waits for its turn. It is handed a connection, or leave to open one (``None``)."""
+class _Turn:
+    """A call's place in the pool: waited for, then had, with a connection or with leave to open one (``None``)."""
 
-    __slots__ = ("connection", "refused", "served")
+    __slots__ = ("connection", "is_had", "refused", "served")
 
     def __init__(self) -> None:
-        self.served = threading.Event()
+        self.served: threading.Event | None = None
         self.connection: Connection | None = None
+        self.is_had = False
         self.refused = False
 
 
@@ -40,6 +41,7 @@ class PostgresPool:
     :param timeout: seconds that a call waits for one.
     :param lifetime: seconds after which a connection is closed.
     :param check_after: seconds of idleness after which one is tried before it is used.
+    :param check_patience: seconds that such a try may take.
     :ivar on_take: called with each connection that is taken.
     """
 
@@ -52,6 +54,7 @@ class PostgresPool:
         timeout: float,
         lifetime: float,
         check_after: float,
+        check_patience: float,
     ) -> None:
         self._connect = connect
         self._watchdog = watchdog
@@ -59,6 +62,7 @@ class PostgresPool:
         self._timeout = timeout
         self._lifetime = lifetime
         self._check_after = check_after
+        self._check_patience = check_patience
         self.on_take: Callable[[Connection], None] | None = None
         self._closed = False
         self._forked()
@@ -67,10 +71,11 @@ class PostgresPool:
     def _forked(self) -> None:
         # What a child of a fork has inherited stays the parent's: psycopg2 does not close what another process opened.
         self._lock = threading.Lock()
-        self._idle: list[Connection] = []
-        self._leased: set[Connection] = set()
+        self._idle: deque[Connection] = deque()
+        # Weakly: one that an interrupted call lost is closed as it is freed, and its place is free again.
+        self._leased: weakref.WeakSet[Connection] = weakref.WeakSet()
         self._opening = 0
-        self._waiting: deque[_Waiter] = deque()
+        self._waiting: deque[_Turn] = deque()
         self._generation = 0
 
     @property
@@ -89,9 +94,26 @@ class PostgresPool:
         :raises StoreClosedError: the pool is closed.
         :raises StoreBusyError: none became free in time.
         """
-        connection = self._leased_at_once()
-        if connection is None:
-            connection = self._made_or_awaited()
+        turn = _Turn()
+        try:
+            self._wait(turn)
+            connection, turn.connection = turn.connection, None
+            while connection is not None and not self._is_good(connection):
+                self._retire(connection)
+                with self._lock:
+                    connection = self._idle.pop() if self._idle else None
+            if connection is None:
+                generation = self._generation
+                connection = self._connect()
+                connection.generation = generation
+            with self._lock:
+                self._leased.add(connection)
+                self._leave(turn)
+        except BaseException:
+            with self._lock:
+                self._leave(turn)
+                self._serve()
+            raise
         if self.on_take is not None:
             try:
                 self.on_take(connection)
@@ -100,69 +122,42 @@ class PostgresPool:
                 raise
         return connection
 
-    def _leased_at_once(self) -> Connection | None:
-        """The connection that was used last, if nobody waits for one and it is good."""
-        with self._lock:
-            if self._closed:
-                raise StoreClosedError
-            if self._waiting or not self._idle:
-                return None
-            connection = self._idle.pop()
-            self._leased.add(connection)
-        if self._is_good(connection):
-            return connection
-        self._drop(connection)
-        return None
-
-    def _made_or_awaited(self) -> Connection:
-        connection = self._turn()
-        while connection is not None and not self._is_good(connection):
-            self._retire(connection)
-            with self._lock:
-                connection = self._idle.pop() if self._idle else None
-        try:
-            if connection is None:
-                generation = self._generation
-                connection = self._connect()
-                connection.generation = generation
-        except BaseException:
-            with self._lock:
-                self._opening -= 1
-                self._serve()
-            raise
-        with self._lock:
-            self._opening -= 1
-            self._leased.add(connection)
-        return connection
-
-    def _drop(self, connection: Connection) -> None:
-        """Let go of a leased connection that is of no use."""
-        with self._lock:
-            self._leased.discard(connection)
-            self._serve()
-        self._retire(connection)
-
-    def _turn(self) -> Connection | None:
-        """An idle connection, or ``None`` to open one; either way a place in the pool, counted in ``_opening``."""
+    def _wait(self, turn: _Turn) -> None:
+        """Return with an idle connection, or with leave to open one; either way a place, counted in ``_opening``."""
         with self._lock:
             if self._closed:
                 raise StoreClosedError
             if not self._waiting and (self._idle or self._has_room()):
-                self._opening += 1
-                return self._idle.pop() if self._idle else None
-            waiter = _Waiter()
-            self._waiting.append(waiter)
-        if not waiter.served.wait(self._timeout):
+                self._admit(turn)
+                return
+            served = turn.served = threading.Event()
+            self._waiting.append(turn)
+        if not served.wait(self._timeout):
             with self._lock:
-                if not waiter.served.is_set():
-                    self._waiting.remove(waiter)
+                if not served.is_set():
                     raise StoreBusyError(
                         f"all {self._size} connections of the store were in use for longer than pool_timeout "
                         f"({self._timeout:g} s); try again, or open it with a larger ?pool_size="
                     )
-        if waiter.refused:
+        if turn.refused:
             raise StoreClosedError
-        return waiter.connection
+
+    def _admit(self, turn: _Turn) -> None:
+        """Give a call its place. The caller holds the lock."""
+        self._opening += 1
+        turn.is_had = True
+        turn.connection = self._idle.pop() if self._idle else None
+
+    def _leave(self, turn: _Turn) -> None:
+        """A call needs its place, or its place in the queue, no more. The caller holds the lock."""
+        if turn.is_had:
+            self._opening -= 1
+            turn.is_had = False
+            if turn.connection is not None and not self._closed:  # it was not even looked at
+                self._idle.append(turn.connection)
+            turn.connection = None
+        elif turn in self._waiting:
+            self._waiting.remove(turn)
 
     def _has_room(self) -> bool:
         return len(self._leased) + len(self._idle) + self._opening < self._size
@@ -170,53 +165,75 @@ class PostgresPool:
     def _serve(self) -> None:
         """Give the first who wait what there is. The caller holds the lock."""
         while self._waiting and (self._idle or self._has_room() or self._closed):
-            waiter = self._waiting.popleft()
+            turn = self._waiting.popleft()
             if self._closed:
-                waiter.refused = True
+                turn.refused = True
             else:
-                self._opening += 1
-                waiter.connection = self._idle.pop() if self._idle else None
-            waiter.served.set()
+                self._admit(turn)
+            if turn.served is not None:
+                turn.served.set()
+
+    def _is_stale(self, connection: Connection) -> bool:
+        """Whether it is not to be used again, whatever its state."""
+        too_old = time.monotonic() - connection.made_at > self._lifetime
+        return connection.generation != self._generation or too_old
 
     def _is_good(self, connection: Connection) -> bool:
-        now = time.monotonic()
-        if connection.closed or connection.generation != self._generation or now - connection.made_at > self._lifetime:
+        if connection.closed or self._is_stale(connection):
             return False
-        if not connection.has_news and now - connection.used_at <= self._check_after:
+        if not connection.has_news and time.monotonic() - connection.used_at <= self._check_after:
             return True
         try:
-            connection.cursor().execute("SELECT 1")
+            connection.check(self._check_patience)
         except Exception:  # noqa: BLE001 - whatever it is, another one is opened
-            with self._lock:
-                self._bury(connection)
+            self._bury(connection)
             return False
         return True
 
     def _bury(self, dead: Connection) -> None:
-        """A connection is dead: those that are as old or older will not be used again. The caller holds the lock."""
-        if dead.generation == self._generation:
-            self._generation += 1
+        """A connection is dead: those that are as old or older will not be used again."""
+        with self._lock:
+            if dead.generation == self._generation:
+                self._generation += 1
+        self._weed()
+
+    def _weed(self) -> None:
+        """Close idle connections that will not be used again, the longest idle first."""
+        while True:
+            with self._lock:
+                if not self._idle or not self._is_stale(self._idle[0]):
+                    return
+                connection = self._idle.popleft()
+            self._retire(connection)
 
     def give(self, connection: Connection) -> None:
         """Give a connection back. One that is dead or in a transaction is closed; one from before a fork left alone."""
+        if connection not in self._leased:
+            return  # the parent's
+        is_dead, is_usable = bool(connection.closed), connection.is_usable
+        if is_dead:
+            self._bury(connection)
         with self._lock:
-            if connection not in self._leased:
-                return  # the parent's
-            self._leased.discard(connection)
-            if connection.closed:
-                self._bury(connection)
-            keep = not self._closed and connection.is_usable and connection.generation == self._generation
+            keep = is_usable and not self._closed and not self._is_stale(connection)
             if keep:
                 connection.used_at = time.monotonic()
+                self._leased.discard(connection)
                 self._idle.append(connection)
-            self._serve()
+                self._serve()
         if not keep:
             self._retire(connection)
+            with self._lock:
+                self._leased.discard(connection)
+                self._serve()
+        self._weed()
+        if self._closed and not self._leased:
+            self._watchdog.rest()
 
     def retire_all(self) -> None:
         """Use no connection again that is open now: they lead to a server that is not the right one any more."""
         with self._lock:
             self._generation += 1
+        self._weed()
 
     @staticmethod
     def _retire(connection: Connection) -> None:
@@ -227,7 +244,8 @@ class PostgresPool:
         """Close every connection that is not in use; those that are follow when they are given back."""
         with self._lock:
             self._closed = True
-            idle, self._idle = self._idle, []
+            idle = list(self._idle)
+            self._idle.clear()
             self._serve()
         for connection in idle:
             self._retire(connection)

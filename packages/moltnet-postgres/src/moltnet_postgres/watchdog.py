@@ -7,23 +7,23 @@ connection closed and returns.
 
 from __future__ import annotations
 
-import os
-import socket
+import logging
 import threading
 import time
-from contextlib import suppress
 from typing import Protocol
 
 __all__ = ["Watchdog", "Watched"]
 
 _REST_PATIENCE = 1.0  # seconds; a call that begins meanwhile keeps the thread alive
 
+_log = logging.getLogger("moltnet_postgres")
+
 
 class Watched(Protocol):
     """A connection in a call."""
 
-    def fileno(self) -> int:
-        """The descriptor of its socket."""
+    def cut(self) -> None:
+        """Shut down its socket, and no other. The call, in its own thread, then fails."""
         ...
 
 
@@ -47,11 +47,19 @@ class Watchdog:
         with self._lock:
             self._deadlines[connection] = deadline
             if self._thread is None:
-                self._wakes_at = deadline
-                self._thread = threading.Thread(target=self._watch, name="moltnet-postgres-watchdog", daemon=True)
-                self._thread.start()
+                self._start(deadline)
             elif deadline < self._wakes_at:
                 self._changed.notify_all()
+
+    def _start(self, deadline: float) -> None:
+        thread = threading.Thread(target=self._watch, name="moltnet-postgres-watchdog", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:
+            # The interpreter is about to end, or the system has no thread left. The server's own limits remain.
+            _log.warning("no thread can be started to watch over calls: one that is not answered may last for ever")
+            return
+        self._thread, self._wakes_at = thread, deadline
 
     def end(self, connection: Watched) -> bool:
         """The call is over; whether it was cut short."""
@@ -73,15 +81,10 @@ class Watchdog:
                 now = time.monotonic()
                 for connection in [each for each, deadline in self._deadlines.items() if deadline <= now]:
                     del self._deadlines[connection]
-                    _shut_down(connection)
+                    connection.cut()
                 # Calls end long before their deadlines, so it seldom wakes; once it finds no call, it ends.
                 if not self._deadlines:
                     self._thread = None
                     return
                 self._wakes_at = min(self._deadlines.values())
                 self._changed.wait(self._wakes_at - now)
-
-
-def _shut_down(connection: Watched) -> None:
-    with suppress(Exception), socket.socket(fileno=os.dup(connection.fileno())) as duplicate:
-        duplicate.shutdown(socket.SHUT_RDWR)
