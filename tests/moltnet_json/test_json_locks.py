@@ -141,7 +141,8 @@ def test_closing_gives_the_lock_back_though_a_child_is_just_being_started(path: 
     """Such a child shares what is open for a moment, which here lasts longer."""
     with_messages(path)
     store = opened(path)
-    (shared,) = (os.dup(int(each.name)) for each in Path("/proc/self/fd").iterdir() if each.resolve() == path)
+    descriptors = [int(each.name) for each in Path("/proc/self/fd").iterdir() if each.resolve() == path.resolve()]
+    (shared,) = map(os.dup, descriptors)
     try:
         store.close()
         opened(path).close()
