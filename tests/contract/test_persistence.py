@@ -7,8 +7,10 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import attrs
 import pytest
-from tests.contract.building import Place, agent, dm, everything, fill, having, ids, message, room, thread
+from tests.contract.building import Place, agent, at, dm, everything, fill, having, ids, message, room, thread
+from tests.contract.recording import NOW, dm_value, record, thread_value
 
 from moltnet_core import START, MigrationRequiredError, PageRequest, ReadOnlyStoreError, RoomExistsError, Store
 
@@ -28,6 +30,37 @@ def test_everything_is_there_after_reopening(place: Place) -> None:
             assert everything(store) == before
             again = [store.list_room_messages("general"), store.list_agents(), store.list_members(), store.list_dms()]
             assert again == pages
+
+
+@persistent
+def test_what_was_loaded_is_there_after_reopening(place: Place) -> None:
+    """Also what no message says: empty conversations, networks that are not those of the messages."""
+    location = place.new_location()
+    far = attrs.evolve(dm_value("d2"), network_id="far", fqid="molt://far/dms/d2", participant_ids=("cid",))
+    loaded = [
+        record("room", room("general", name="G", members=["bob"])),
+        record("room", room("gone", name="Gone", visibility="public"), removed_at=NOW),
+        record("agent", agent()),
+        record("thread", thread_value("empty")),
+        record("dm", attrs.evolve(dm_value("d1"), network_id="far", participant_ids=())),
+        record("dm", far),
+        record("message", message("m1", dm("d2", "ann", "bob"))),
+    ]
+    with place.open(location) as store:
+        store.load(loaded[:-1])
+        before = everything(store)
+    with place.open(location) as store:
+        assert everything(store) == before
+        store.load(loaded)
+        before = everything(store)
+        assert store.get_dm("d2") == attrs.evolve(far, message_count=1, last_message_at=at(0))
+    with place.open(location) as store:
+        assert everything(store) == before
+        assert store.load(loaded).unchanged == len(loaded)
+        store.append_message(message("m2", dm("d2", "ann", "bob"), 2))  # and now it is that message's
+        before = everything(store)
+    with place.open(location) as store:
+        assert everything(store) == before
 
 
 @persistent

@@ -137,6 +137,19 @@ def test_a_store_that_is_forgotten_gives_its_lock_back(path: Path) -> None:
     assert open_descriptors(str(path.parent)) == []
 
 
+def test_closing_gives_the_lock_back_though_a_child_is_just_being_started(path: Path) -> None:
+    """Such a child shares what is open for a moment, which here lasts longer."""
+    with_messages(path)
+    store = opened(path)
+    descriptors = [int(each.name) for each in Path("/proc/self/fd").iterdir() if each.resolve() == path.resolve()]
+    (shared,) = map(os.dup, descriptors)
+    try:
+        store.close()
+        opened(path).close()
+    finally:
+        os.close(shared)
+
+
 def test_a_refused_opening_leaves_nothing_open(path: Path) -> None:
     path.write_bytes(b"no snapshot")
     for _ in range(3):

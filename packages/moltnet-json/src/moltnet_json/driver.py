@@ -162,8 +162,10 @@ class JSONDriver(Driver):
 
     def _apply(self, state: _State, changes: Changes) -> None:
         with self._lock:
+            self._state = None  # where it is interrupted, nobody sees a half
             state.tables.apply(changes)
             state.document.settle()
+            self._state = state
 
     def append(self, batch: Sequence[NewMessage], *, retry: bool = False) -> Sequence[Appended]:
         return self._write(lambda tables: tables.plan_append(batch, retry=retry))

@@ -39,6 +39,12 @@ def _is_null(scanner: Scanner) -> bool:
     return True
 
 
+def _check_opening(scanner: Scanner, bracket: str, expected: str) -> None:
+    if scanner.peek() != bracket:
+        scanner.skip()  # of what is no JSON at all that is said instead
+        raise WrongShapeError(f"expected {expected}")
+
+
 class _Texts(Generic[T, S]):
     """Texts by id, and what is staged for them."""
 
@@ -82,8 +88,7 @@ class Records(_Texts[bytes, bytes | None]):
         values: dict[str, Any] = {}
         if _is_null(scanner):
             return values
-        if scanner.peek() != "{":
-            raise WrongShapeError("expected an object")
+        _check_opening(scanner, "{", "an object")
         for key in scanner.members():
             if key in values:
                 raise WrongShapeError(f"{key!a} stands there twice")
@@ -148,16 +153,14 @@ class Lists(_Texts[bytearray, list[bytes]]):
         values: dict[str, list[Any]] = {}
         if _is_null(scanner):
             return values
-        if scanner.peek() != "{":
-            raise WrongShapeError("expected an object")
+        _check_opening(scanner, "{", "an object")
         for key in scanner.members():
             if key in values:
                 raise WrongShapeError(f"{key!a} stands there twice")
             found, texts = values.setdefault(key, []), []
             head = scanner.text[scanner.key_start : scanner.position]
             if not _is_null(scanner):
-                if scanner.peek() != "[":
-                    raise WrongShapeError(f"expected a list for {key!a}")
+                _check_opening(scanner, "[", f"a list for {key!a}")
                 for _ in scanner.elements():
                     value, text = scanner.value()
                     found.append(value)
@@ -219,8 +222,7 @@ class Group:
         """
         if _is_null(scanner):
             return {}
-        if scanner.peek() != "{":
-            raise WrongShapeError("expected an object")
+        _check_opening(scanner, "{", "an object")
         values: dict[str, Any] = {}
         for key in scanner.members():
             start = scanner.key_start
