@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tests.moltnet_postgres.support import Place
 from tests.moltnet_sqlite.support import a_message, dm_message, integrity, query, thread_message
 
 from moltnet_core import Message, Part
@@ -40,8 +41,8 @@ CHECKS = {
         SELECT d.dm_id FROM dm_conversations d LEFT JOIN dm_participants p ON p.dm_id = d.dm_id
         GROUP BY d.dm_id HAVING count(p.participant_id) != 2""",
     "half batches": """
-        SELECT substr(id, 1, instr(id, ':') - 1) AS batch FROM messages WHERE id LIKE '%:%'
-        GROUP BY batch HAVING count(*) != 5""",
+        SELECT substr(id, 1, length(id) - 2) AS batch FROM messages WHERE substr(id, length(id) - 1, 1) = ':'
+        GROUP BY 1 HAVING count(*) != 5""",
 }
 
 
@@ -49,6 +50,12 @@ def partial(path: Path) -> dict[str, list[Any]]:
     """What is only half there. Empty when all is well."""
     found = {name: [row[0] for row in query(path, sql)] for name, sql in CHECKS.items()}
     found["what SQLite's own checks find"] = integrity(path)
+    return {name: items for name, items in found.items() if items}
+
+
+def partial_in(place: Place) -> dict[str, list[Any]]:
+    """The same in PostgreSQL."""
+    found = {name: [row[0] for row in place.query(sql)] for name, sql in CHECKS.items()}
     return {name: items for name, items in found.items() if items}
 
 
