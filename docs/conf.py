@@ -1,16 +1,16 @@
 """Sphinx's configuration. It needs no network, so that the documentation builds anywhere."""
 
+import sys
 from pathlib import Path
 
-from moltnet_core.config import describe
-from moltnet_core.plugins import installed_backends, load_backend
+sys.path.insert(0, str(Path(__file__).parent))
+from settings_page import settings_page
 
 project = "Moltnet storage"
 author = "Moltnet storage contributors"
 release = Path(__file__).parent.parent.joinpath("VERSION").read_text("utf-8").strip()
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx_click"]
-exclude_patterns = ["_generated"]
 html_theme = "furo"
 html_title = f"{project} {release}"
 
@@ -32,27 +32,5 @@ nitpick_ignore_regex = [
 ]
 
 
-def settings_tables() -> str:
-    """A section of Markdown for each installed backend, from its settings class."""
-    lines: list[str] = []
-    for name in sorted(installed_backends()):
-        backend, _ = load_backend(name)
-        lines += [f"### {name}", "", f"{backend.summary.capitalize()}. Durability: {backend.durability}.", ""]
-        settings = describe(backend.settings, name)
-        if not settings:
-            lines += ["It has no settings.", ""]
-            continue
-        lines += ["| setting | variable | type | default | meaning |", "|---|---|---|---|---|"]
-        for setting in settings:
-            choices = f" (one of {', '.join(map(str, setting.choices))})" if setting.choices else ""
-            default = "required" if setting.required else f"`{setting.default}`"
-            lines.append(
-                f"| `{setting.name}` | `{setting.variable}` | {setting.type} | {default} | {setting.help}{choices} |"
-            )
-        lines.append("")
-    return "\n".join(lines)
-
-
-generated = Path(__file__).parent / "_generated"
-generated.mkdir(exist_ok=True)
-(generated / "settings.md").write_text(settings_tables(), "utf-8")
+# Kept in the checkout too, so that it can be read there; a test sees that it is up to date.
+Path(__file__).with_name("settings.md").write_text(settings_page(), "utf-8")

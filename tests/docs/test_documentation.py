@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import runpy
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -115,6 +116,12 @@ def test_every_hook_is_documented() -> None:
     assert len(hooks) == 7
     for name in hooks:
         assert getattr(hookspecs, name).__doc__, f"{name} has no docstring"
+
+
+def test_the_page_of_settings_is_up_to_date() -> None:
+    made = runpy.run_path(str(ROOT / "docs" / "settings_page.py"))["settings_page"]()
+    page = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
+    assert page == made, "run python3 dev.py docs, which writes docs/settings.md anew"
 
 
 def test_every_setting_says_what_it_is_for() -> None:

@@ -123,5 +123,5 @@ def test_a_lock_that_somebody_holds_is_waited_for_as_long_as_configured(place: P
             waits.append(seconds)
     store.append_message(a_message("m1"))
     figure(f"PostgreSQL, locked: {len(waits)} writes gave up after {min(waits):.2f} to {max(waits):.2f} s of 1 s")
-    assert 0.9 < min(waits)
+    assert min(waits) > 0.9
     assert max(waits) < 2

@@ -127,11 +127,15 @@ def _from_configuration(options: Globals) -> Location:
     found: dict[str, Backend] = {}
 
     def settings_class(kind: str) -> type[Any]:
-        found[kind] = load_backend(kind)[0]
-        return found[kind].settings
+        backend = load_backend(kind)[0]
+        found[kind] = found[backend.name] = backend
+        return backend.settings
 
     resolved = resolve_config(
-        installed=installed_backends().keys(), settings_class=settings_class, config_file=options.config_file
+        installed=installed_backends().keys(),
+        settings_class=settings_class,
+        own_name=lambda kind: found[kind].name,
+        config_file=options.config_file,
     )
     backend = found[resolved.kind]
     return Location(

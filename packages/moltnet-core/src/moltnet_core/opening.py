@@ -107,8 +107,9 @@ def _resolve(
         found: dict[str, tuple[Backend, Any]] = {}
 
         def settings_class(kind: str) -> type[Any]:
-            found[kind] = load_backend(kind, plugins)
-            return found[kind][0].settings
+            backend, module = load_backend(kind, plugins)
+            found[kind] = found[backend.name] = backend, module
+            return backend.settings
 
         resolved = resolve_config(
             environ=environ,
@@ -116,6 +117,7 @@ def _resolve(
             config_file=config_file,
             installed=installed_backends().keys(),
             settings_class=settings_class,
+            own_name=lambda kind: found[kind][0].name,
         )
         return *found[resolved.kind], resolved.settings, False
     if isinstance(location, StorageConfig):

@@ -60,6 +60,7 @@ def resolve_config(
     *,
     installed: Collection[str],
     settings_class: Callable[[str], type[Any]],
+    own_name: Callable[[str], str] = str,
     environ: Mapping[str, str] | None = None,
     cwd: Path | None = None,
     config_file: str | os.PathLike[str] | None = None,
@@ -69,6 +70,7 @@ def resolve_config(
     :param installed: the names of the installed backends, whose sections a file may hold.
     :param settings_class: the settings class of a backend; it raises what there is to raise when the chosen
         backend is not installed or cannot be loaded.
+    :param own_name: a backend's own name, by one of its names: settings go by it.
     :param environ: default the process's.
     :param cwd: the working directory: where a file is searched for and what relative paths are relative to.
     :param config_file: a file named by the caller, over ``MOLTNET_CONFIG`` and the search.
@@ -83,7 +85,8 @@ def resolve_config(
     if file is not None:
         _check_sections(file, storage, {*installed, *_SERVER_KINDS, kind})
     cls = settings_class(kind)
-    in_file = _settings_in_file(file, storage, kind)
+    section, kind = kind, own_name(kind)
+    in_file = _settings_in_file(file, storage, section if section in storage else kind)
     in_environment = settings_in_environment(environ, kind)
     source = str(path) if path is not None else "configuration"
     settings = build_settings(
