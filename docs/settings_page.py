@@ -7,8 +7,9 @@ from moltnet_core.plugins import installed_backends, load_backend
 
 HEAD = """# Settings
 
-Every setting of every backend, made from their settings classes. Durations are in seconds. In a URL, settings are query keys; `mode=ro` opens read-only on any backend with
-the power `read_only`. How files, variables and URLs go together is in [Configuration](configuration.md).
+Every setting of every backend, made from their settings classes. Durations are in seconds. In a URL, settings are query
+keys; `mode=ro` opens read-only on any backend with the power `read_only`. How files, variables and URLs go together is
+in [Configuration](configuration.md).
 """
 
 
@@ -17,12 +18,8 @@ def settings_page() -> str:
     lines = [HEAD]
     backends = {backend.name: backend for backend, _ in map(load_backend, installed_backends())}
     for name, backend in sorted(backends.items()):
-        lines += [
-            f"## {name}",
-            "",
-            f"{backend.summary[0].upper()}{backend.summary[1:]}. Durability: {backend.durability}.",
-            "",
-        ]
+        summary = backend.summary[0].upper() + backend.summary[1:]
+        lines += [f"## {name}", "", f"{summary}. Durability: {backend.durability}.", ""]
         settings = describe(backend.settings, name)
         if not settings:
             lines += ["It has no settings.", ""]

@@ -9,6 +9,7 @@ import threading
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import count
 
 import pytest
@@ -79,7 +80,8 @@ def test_the_connection_is_cut_at_the_commit_fifty_times(place: Place, figure: F
             ) == [(len(messages),)]
     assert partial_in(place) == {}
     figure(
-        f"PostgreSQL, cut {'after' if answered else 'before'} the commit: {cuts} times, {dict(outcomes)}, all retried to one row each"
+        f"PostgreSQL, cut {'after' if answered else 'before'} the commit: {cuts} times, {dict(outcomes)}, "
+        "all retried to one row each"
     )
     assert outcomes == {"stored" if answered else "not stored": cuts}
 
@@ -165,14 +167,14 @@ def test_the_server_is_killed_in_the_middle_of_appends(place: Place, cluster: Cl
                 return
             done[number] += ledger.append(store, a_message_of(KINDS[name % 3], f"t{number}-{name}"))
 
+    def all_are_beyond(before: list[int]) -> bool:
+        return all(now > then + 5 for now, then in zip(done, before, strict=True))
+
     def kill() -> None:
         try:
             for _ in range(kills):
                 before = list(done)
-                wait_until(
-                    lambda before=before: all(now > then + 5 for now, then in zip(done, before, strict=True)),
-                    "all append",
-                )  # type: ignore[misc]
+                wait_until(partial(all_are_beyond, before), "all append")
                 cluster.kill()
                 cluster.start()
         finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 import pytest
 from tests.children import foreign_in_chain
@@ -70,7 +71,7 @@ def test_a_scan_of_a_server_that_is_suspended_in_between_ends_in_time(
 ) -> None:
     store = place.made(connect_timeout=2, call_timeout=DEADLINE)
     store.append_messages([a_message(f"m{number:04}") for number in range(2000)])
-    with pytest.raises(StoreUnavailableError) as caught, store.snapshot() as snapshot:
+    with suppress(StoreUnavailableError), store.snapshot() as snapshot:
         found = snapshot.scan("message", limit=10)
         assert len(found) == 10
         cluster.pause()
@@ -78,9 +79,8 @@ def test_a_scan_of_a_server_that_is_suspended_in_between_ends_in_time(
             seconds, error = seconds_of(lambda: snapshot.scan("message", after=found[-1].id, limit=1000))
         finally:
             cluster.resume()
-        assert error is not None
-        raise error
-    assert caught.value.committed is False
+    assert isinstance(error, StoreUnavailableError)
+    assert error.committed is False
     figure(f"PostgreSQL, suspended: scan ended after {seconds:.1f} s, with call_timeout={DEADLINE}")
     assert seconds < DEADLINE + 1
     with store.snapshot() as snapshot:
