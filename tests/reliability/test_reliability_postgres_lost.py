@@ -64,7 +64,7 @@ def test_the_connection_is_cut_at_the_commit_fifty_times(place: Place, figure: F
         for number in range(cuts):
             kind = KINDS[number % 4]
             messages = a_batch(f"m{number}") if kind == "batch" else [a_message_of(kind, f"m{number}")]
-            cut = proxy.cut(STATEMENT.get(kind, "INSERT INTO"), answered=answered, how=("close", "reset")[number % 2])  # type: ignore[arg-type]
+            cut = proxy.cut(STATEMENT.get(kind, "INSERT INTO"), answered=answered, how=("close", "reset")[number % 2])
             asked = len(proxy.statements)
             error = told(lambda messages=messages: append(store, messages))  # type: ignore[misc]
             assert isinstance(error, StoreUnavailableError)
