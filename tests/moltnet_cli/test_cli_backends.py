@@ -27,7 +27,7 @@ def backend(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def url(backend: str, tmp_path: Path) -> Iterator[str]:
+def url(backend: str, tmp_path: Path) -> str:
     """Where no store is yet."""
     return LOCATIONS[backend](tmp_path / "store")
 

@@ -186,8 +186,14 @@ def test_what_libpq_says_becomes_advice_and_is_not_shown(text: str, advice: str)
 
 
 def _server(**changes: Any) -> Server:
-    known = {"place": "h, database 'd'", "read_only": False, "schema": "public", "version": 180004}
-    facts = {"is_standby": False, "takes_no_writes": False, "synchronous_commit": "on", "fsync": "on", "isolation": ""}
+    known: dict[str, Any] = {"place": "h, database 'd'", "read_only": False, "schema": "public", "version": 180004}
+    facts: dict[str, Any] = {
+        "is_standby": False,
+        "takes_no_writes": False,
+        "synchronous_commit": "on",
+        "fsync": "on",
+        "isolation": "",
+    }
     return Server(**(known | facts | changes))
 
 
