@@ -23,7 +23,7 @@ OF_A_SESSION = (
     r"\b(?:LISTEN|UNLISTEN|NOTIFY)\b",
     r"\bTEMP(?:ORARY)?\b",
     r"\bWITH\s+HOLD\b",
-    r"\bset_config\b",
+    r"\bset_config\((?![^)]*, true\))",
 )
 
 
