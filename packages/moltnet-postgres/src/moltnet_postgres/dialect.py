@@ -50,6 +50,7 @@ class PostgresDialect(Dialect):
     take_row = " FOR NO KEY UPDATE"
     # Of an inserted row the field is 0; of one that was there it is the transaction that holds the row, which is ours.
     inserted = "xmax = 0"
+    gather = "ARRAY"
     begin_read = BEGIN_READ
     begin_write = BEGIN_WRITE
     time_type = "TIMESTAMPTZ"

@@ -14,7 +14,7 @@ from moltnet_postgres.appending import make_at_once
 from moltnet_postgres.connections import PostgresSession
 from moltnet_postgres.dialect import PostgresDialect
 from moltnet_postgres.pool import PostgresPool
-from moltnet_postgres.readonly import Covers, columns_of, has_schema
+from moltnet_postgres.readonly import Covers, columns_of
 from moltnet_postgres.server import Connector, Server
 from moltnet_postgres.settings import PostgresSettings
 from moltnet_sql import SqlDatabase, SqlDriver, SqlMigrationLog, Unit
@@ -60,12 +60,12 @@ class PostgresDriver(SqlDriver):
                 self._server.check()
                 connector.limits = self._server.limits(settings, connector.server_settings)
                 connection.limits = connector.limits
-                if read_only and not has_schema(connection, self._server.schema):
-                    raise StoreUnavailableError(
-                        f"there is no schema {self._server.schema!r} in {self._place}, and so no store to read; "
-                        "check its name; the first that opens it to write creates it"
-                    )
                 found = columns_of(connection, self._server.schema)
+            if read_only and not set(found) & set(TABLES):
+                raise StoreUnavailableError(
+                    f"there is no store to read in the schema {self._server.schema!r} of {self._place}; check database "
+                    "and schema; the first that opens it to write creates it"
+                )
             _check_content(found, self._place, self._server.schema)
         except BaseException:
             self._connections.close()

@@ -11,7 +11,7 @@ from moltnet_sql.covering import covering_queries
 from moltnet_sql.dialect import Dialect
 from moltnet_sql.schema import TABLES, VERSION_TABLE
 
-__all__ = ["Covers", "columns_of", "has_schema"]
+__all__ = ["Covers", "columns_of"]
 
 _COLUMNS = """
     SELECT pg_class.relname, attname FROM pg_attribute
@@ -27,13 +27,6 @@ def columns_of(connection: Connection, schema: str | None) -> dict[str, set[str]
     for table, column in cursor.fetchall():
         found.setdefault(table, set()).add(column)
     return found
-
-
-def has_schema(connection: Connection, schema: str) -> bool:
-    """Whether there is a schema of that name."""
-    cursor = connection.cursor()
-    cursor.execute("SELECT 1 FROM pg_namespace WHERE nspname = %s", (schema,))
-    return bool(cursor.fetchall())
 
 
 class Covers:

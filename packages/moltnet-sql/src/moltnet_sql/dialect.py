@@ -33,6 +33,12 @@ class Dialect(ABC):
     ``None`` for an engine where nobody else writes meanwhile, so that a look before says the same.
     """
 
+    gather: ClassVar[str | None] = None
+    """The function that makes one value of a subquery's rows, and which the driver gives as a list.
+
+    ``None`` for an engine where a further query costs no trip.
+    """
+
     begin_read: ClassVar[str]
     """Begins a transaction in which every statement sees one state."""
 

@@ -12,7 +12,7 @@ import peewee
 
 from moltnet_core.driver import Appended, Driver, DriverSnapshot, LoadRecord, Lookup, NewMessage
 from moltnet_core.errors import RoomNotFoundError, StoreBusyError, ThreadRoomMismatchError
-from moltnet_core.listings import Listing
+from moltnet_core.listings import Agents, DirectConversations, Listing, Rooms, Threads
 from moltnet_core.records import Counts, LoadResult
 from moltnet_core.types import AgentRegistration, Room, Start
 from moltnet_sql.database import SqlDatabase
@@ -115,6 +115,10 @@ class SqlDriver(Driver):
         """A connection for statements that see one state."""
         return self._unit(self._dialect.begin_read)
 
+    def _reading_many(self) -> AbstractContextManager[Any]:
+        """A connection for rooms with their members, or DMs with their participants: one statement, or several."""
+        return self._reading() if self._dialect.gather is None else self._looking()
+
     def _writing(self) -> AbstractContextManager[Any]:
         """A connection in a transaction that writes."""
         return self._unit(self._dialect.begin_write, write=True)
@@ -128,10 +132,7 @@ class SqlDriver(Driver):
     # -- reading -------------------------------------------------------------------------------------
 
     def get(self, lookup: Lookup, key: str) -> Any:
-        if lookup is Lookup.MESSAGE or lookup is Lookup.THREAD:
-            with self._looking() as connection:
-                return self._reader(connection).get(lookup, key)
-        with self._reading() as connection:
+        with self._reading_many() if lookup in (Lookup.ROOM, Lookup.DM) else self._looking() as connection:
             return self._reader(connection).get(lookup, key)
 
     def read(self, listing: Listing, before: str | None, after: str | Start | None, limit: int) -> Sequence[Any]:
@@ -143,13 +144,17 @@ class SqlDriver(Driver):
                 found = self._reader(connection).read(listing, before, after, limit)
             if found or not by_cursor:
                 return found
-        with self._reading() as connection:
+        if isinstance(listing, (Rooms, DirectConversations)):
+            unit = self._reading_many()
+        else:
+            unit = self._looking() if isinstance(listing, (Threads, Agents)) else self._reading()
+        with unit as connection:
             reader = self._reader(connection)
             reader.require_cursor(listing, before, after)
             return reader.read(listing, before, after, limit)
 
     def counts(self) -> Counts:
-        with self._reading() as connection:
+        with self._looking() as connection:
             return self._reader(connection).counts()
 
     # -- messages ------------------------------------------------------------------------------------

@@ -56,6 +56,23 @@ class Tools:
             for column in TABLES[model._meta.table_name]
         ]
 
+    def columns_and_many(self, model: Any) -> list[Any]:
+        """The same, and behind them the members of a room or participants of a DM, where one query can fetch them."""
+        columns = self.columns(model)
+        if self.rows.dialect.gather is not None and model in (self.models.Room, self.models.DirectConversation):
+            many, owner, value = self.many_of(model)
+            query = many.select(value).where(owner == model._meta.primary_key)
+            columns.append(getattr(peewee.fn, self.rows.dialect.gather)(query))
+        return columns
+
+    def many_of(self, model: Any) -> tuple[Any, Any, Any]:
+        """What a room or a DM has many of: a model, and its fields for the owner and for the value."""
+        if model is self.models.Room:
+            member = self.models.RoomMember
+            return member, member.room_id, member.member_id
+        participant = self.models.DMParticipant
+        return participant, participant.dm_id, participant.participant_id
+
     def by_code_point(self, column: str) -> peewee.SQL:
         """A text column that orders and compares by code point."""
         return peewee.SQL(self.rows.dialect.by_code_point(column))
@@ -96,7 +113,9 @@ class Reader:
             case RoomMessages() | ThreadMessages() | DMMessages() | Artifacts():
                 return self._read_by_time(listing, before, after, limit)
             case Rooms():
-                query = models.Room.select(*self._tools.columns(models.Room)).where(self._is_live("deleted_at"))
+                query = models.Room.select(*self._tools.columns_and_many(models.Room)).where(
+                    self._is_live("deleted_at")
+                )
                 return self._rooms(self._by_id(query, "id", before, after, limit))
             case Threads(room_id):
                 query = models.Thread.select(*self._tools.columns(models.Thread)).where(
@@ -105,7 +124,7 @@ class Reader:
                 rows = self._by_id(query, "id", before, after, limit)
                 return [self._rows.decoded("threads", self._rows.thread, row) for row in rows]
             case DirectConversations():
-                query = models.DirectConversation.select(*self._tools.columns(models.DirectConversation))
+                query = models.DirectConversation.select(*self._tools.columns_and_many(models.DirectConversation))
                 return self._dms(self._by_id(query, "dm_id", before, after, limit))
             case Agents():
                 query = models.Agent.select(*self._tools.columns(models.Agent))
@@ -176,26 +195,28 @@ class Reader:
         """Of rooms that were not removed. Most were not: an index on the column would only cost the order."""
         return peewee.SQL(f"{self._rows.dialect.unindexed(column)} IS NULL")
 
-    def _live_rooms(self) -> Any:
-        room = self._models.Room
-        return room.select(room.id).where(room.deleted_at.is_null())
-
     def _rooms(self, rows: Sequence[Sequence[Any]]) -> list[Any]:
-        members = self._grouped(self._models.RoomMember, "room_id", "member_id", [row[0] for row in rows])
-        return [self._rows.decoded("rooms", self._rows.room, row, members[row[0]]) for row in rows]
+        return [
+            self._rows.decoded("rooms", self._rows.room, row, members)
+            for row, members in self._with_many(self._models.Room, rows)
+        ]
 
     def _dms(self, rows: Sequence[Sequence[Any]]) -> list[Any]:
-        participants = self._grouped(self._models.DMParticipant, "dm_id", "participant_id", [row[0] for row in rows])
-        return [self._rows.decoded("dm_conversations", self._rows.dm, row, participants[row[0]]) for row in rows]
+        return [
+            self._rows.decoded("dm_conversations", self._rows.dm, row, participants)
+            for row, participants in self._with_many(self._models.DirectConversation, rows)
+        ]
 
-    def _grouped(self, model: Any, owner: str, value: str, keys: Sequence[Any]) -> defaultdict[Any, list[Any]]:
-        """The values of many owners, by owner."""
+    def _with_many(self, model: Any, rows: Sequence[Sequence[Any]]) -> list[tuple[Sequence[Any], list[Any]]]:
+        """Rows of rooms or DMs, selected by :meth:`Tools.columns_and_many`, with their members or participants."""
+        if self._rows.dialect.gather is not None:
+            return [(row, row[-1]) for row in rows]
         groups: defaultdict[Any, list[Any]] = defaultdict(list)
-        of_owner, of_value = getattr(model, owner), getattr(model, value)
-        for some in _chunks([key for key in keys if isinstance(key, str)]):
-            for key, item in self._session.fetch_query(model.select(of_owner, of_value).where(of_owner.in_(some))):
+        many, owner, value = self._tools.many_of(model)
+        for some in _chunks([row[0] for row in rows if isinstance(row[0], str)]):
+            for key, item in self._session.fetch_query(many.select(owner, value).where(owner.in_(some))):
                 groups[key].append(item)
-        return groups
+        return [(row, groups[row[0]]) for row in rows]
 
     def _members(self, member_ids: Sequence[Any]) -> list[Any]:
         texts = [member_id for member_id in member_ids if isinstance(member_id, str)]
@@ -256,7 +277,7 @@ class Reader:
                 return self._members([key])
 
     def _by_key(self, model: Any, *conditions: Any) -> list[Sequence[Any]]:
-        return self._session.fetch_query(model.select(*self._tools.columns(model)).where(*conditions))
+        return self._session.fetch_query(model.select(*self._tools.columns_and_many(model)).where(*conditions))
 
     def room(self, room_id: str) -> Room:
         """A room that is known to be there."""
@@ -277,7 +298,7 @@ class Reader:
     def records_after(self, kind: RecordKind, after: str | None, limit: int) -> list[Any]:
         """The next records of a kind that is ordered by id."""
         model, key = self._record_table(kind)
-        query = model.select(*self._tools.columns(model))
+        query = model.select(*self._tools.columns_and_many(model))
         rows = self._by_id(query, key.column_name, None, Start.START if after is None else after, limit)
         return [record for _, record in self._decode_records(kind, rows)]
 
@@ -292,7 +313,6 @@ class Reader:
         }[kind]
 
     def _decode_records(self, kind: RecordKind, rows: Sequence[Sequence[Any]]) -> list[tuple[Sequence[Any], Any]]:
-        keys = [row[0] for row in rows]
         read, table = {
             RecordKind.ROOM: (self._rows.room_record, "rooms"),
             RecordKind.AGENT: (self._rows.agent_record, "agents"),
@@ -300,32 +320,13 @@ class Reader:
             RecordKind.DM: (self._rows.dm_record, "dm_conversations"),
             RecordKind.MESSAGE: (self._rows.message_record, "messages"),
         }[kind]
-        if kind is RecordKind.ROOM:
-            more = self._grouped(self._models.RoomMember, "room_id", "member_id", keys)
-        elif kind is RecordKind.DM:
-            more = self._grouped(self._models.DMParticipant, "dm_id", "participant_id", keys)
-        else:
-            return [(row, self._rows.decoded(table, read, row)) for row in rows]
-        return [(row, self._rows.decoded(table, read, row, more[row[0]])) for row in rows]
+        if kind in (RecordKind.ROOM, RecordKind.DM):
+            pairs = self._with_many(self._record_table(kind)[0], rows)
+            return [(row, self._rows.decoded(table, read, row, many)) for row, many in pairs]
+        return [(row, self._rows.decoded(table, read, row)) for row in rows]
 
     # -- counts --------------------------------------------------------------------------------------
 
     def counts(self) -> Counts:
         """How much is stored."""
-        models = self._models
-
-        def count(query: Any) -> int:
-            found: int = self._session.fetch_query(query.select(peewee.fn.COUNT(peewee.SQL("*"))))[0][0]
-            return found
-
-        live = count(models.Room.select().where(models.Room.deleted_at.is_null()))
-        return Counts(
-            rooms=live,
-            removed_rooms=count(models.Room.select()) - live,
-            members=count(models.RoomMember.select().where(models.RoomMember.room_id.in_(self._live_rooms()))),
-            agents=count(models.Agent.select()),
-            threads=count(models.Thread.select()),
-            dms=count(models.DirectConversation.select()),
-            messages=count(models.Message.select()),
-            artifacts=count(models.Artifact.select()),
-        )
+        return Counts(*self._session.fetch(self._tools.statements.counts)[0])

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from attrs import frozen
+from attrs import fields, frozen
 
+from moltnet_core.records import Counts
 from moltnet_sql.dialect import Dialect
 from moltnet_sql.schema import TABLES
 
@@ -66,6 +67,7 @@ class Statements:
     :param count_thread: creates a thread, or counts ``message_count`` more in it. Changes no row when the thread
         belongs to another room. Parameters by column.
     :param count_dm: creates a DM conversation, or counts ``message_count`` more and takes over network and full id.
+    :param counts: one row, in the order of :class:`moltnet_core.records.Counts`.
     :param scan_messages: ids of all messages in order; ``scan_messages_after`` those after ``cursor``.
     """
 
@@ -81,6 +83,7 @@ class Statements:
     count_thread: str
     count_dm: str
     join_dm: str
+    counts: str
     scan_messages: str
     scan_messages_after: str
 
@@ -153,6 +156,21 @@ def counting(dialect: Dialect, table: str, key: str, also: Sequence[str] = (), s
                     THEN {new} ELSE {old} END{taken}{condition}"""
 
 
+def _counts(dialect: Dialect) -> str:
+    rooms, live = from_table(dialect, "rooms"), "deleted_at IS NULL"
+    counted = {
+        "rooms": f"{rooms} WHERE {live}",
+        "removed_rooms": f"{rooms} WHERE NOT {live}",
+        "members": f"{from_table(dialect, 'room_members')} WHERE room_id IN (SELECT id FROM {rooms} WHERE {live})",
+        "agents": from_table(dialect, "agents"),
+        "threads": from_table(dialect, "threads"),
+        "dms": from_table(dialect, "dm_conversations"),
+        "messages": from_table(dialect, "messages"),
+        "artifacts": from_table(dialect, "artifacts"),
+    }
+    return f"SELECT {', '.join(f'(SELECT count(*) FROM {counted[field.name]})' for field in fields(Counts))}"
+
+
 def make_statements(dialect: Dialect) -> Statements:
     """All statements in one engine's spelling."""
 
@@ -189,6 +207,7 @@ def make_statements(dialect: Dialect) -> Statements:
         count_thread=count("threads", "id", same="room_id"),
         count_dm=count("dm_conversations", "dm_id", also=("network_id", "fqid")),
         join_dm=f"{insert('dm_participants')} ON CONFLICT (dm_id, participant_id) DO NOTHING",
+        counts=_counts(dialect),
         scan_messages=f"SELECT id FROM {messages} ORDER BY {key}, {by_id}",
         scan_messages_after=f"""
             SELECT id FROM {messages}
