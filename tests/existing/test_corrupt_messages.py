@@ -53,11 +53,10 @@ MESSAGES: list[tuple[str, str, Value]] = [
 
 
 # What of it PostgreSQL's columns can hold, but for JSON that is read alike; and what only they can.
-IN_POSTGRESQL = ("cut off", "empty", "deep nesting", "a sender that is a list", "a target that is a text")
+IN_POSTGRESQL = ("cut off", "deep nesting", "a target that is a text")
 TIMES: list[tuple[str, str, Value]] = [
     ("after all times", "created_at", "infinity"),
     ("before all times", "created_at", "-infinity"),
-    ("year 10000", "created_at", "10000-01-01T00:00:00Z"),
     ("the last year", "created_at", "294276-12-31T23:59:59.999999Z"),
     ("before year 1", "created_at", "4713-01-01 00:00:00Z BC"),
 ]

@@ -90,14 +90,14 @@ def test_the_times_of_records_are_those_stored(case: Case, tmp_path: Path) -> No
     assert any(len(time) > len("2026-01-01T00:00:00.000000Z") for time in stored.values())
 
 
-# Loading knows no version: into a server it is shown with the newest.
+# Loading knows no version: into and out of a server it is shown with the newest.
 @pytest.mark.parametrize(
     ("case", "target"),
     [
         pytest.param(case, target, id=f"{target}-{case.name}")
         for target in NEW_STORES
         for case in CASES
-        if target != "postgres" or case.version == 8
+        if case.version == 8 or (target != "postgres" and case.time_digits == 9)
     ],
 )
 def test_records_that_are_loaded_elsewhere_read_the_same(case: Case, tmp_path: Path, target: str) -> None:
@@ -128,7 +128,7 @@ def test_records_that_are_loaded_elsewhere_read_the_same(case: Case, tmp_path: P
         assert (again.loaded, again.unchanged) == (0, len(records))
         assert _written(_records(copy, case)) == wanted
         # A page of one is a round trip to a server; they are walked where the server's own rows are read.
-        sizes = SIZES[-1:] if target == "postgres" else SIZES
+        sizes = SIZES[-1:] if "postgres" in (target, source.backend.name) else SIZES
         assert compare(case.name, copy, expected, sizes).differences == []
 
 
