@@ -14,6 +14,7 @@ from moltnet_core import CorruptStoreError, RoomExistsError
 
 KEYS = ("rooms", "removed_rooms", "room_messages", "threads", "thread_messages", "direct_messages", "direct_members")
 NOT_SNAPSHOTS: dict[str, bytes] = {
+    "another program's": b'{"name":"something else","rooms_":{}}',
     "empty": b"",
     "blank": b" \n",
     "null": b"null",
@@ -56,7 +57,7 @@ def test_what_is_no_snapshot_is_refused_and_left_alone(path: Path, name: str, mo
 
 @pytest.mark.parametrize(
     "content",
-    [b"{}", b" {\n}\n", json.dumps(dict.fromkeys((*KEYS, "agents"))).encode(), b'{"other":[1e999]}'],
+    [b"{}", b" {\n}\n", json.dumps(dict.fromkeys((*KEYS, "agents"))).encode(), b'{"agents":{},"other":[1e999]}'],
     ids=["nothing", "white space", "nulls", "another's key"],
 )
 def test_what_is_missing_or_null_is_empty(path: Path, content: bytes) -> None:

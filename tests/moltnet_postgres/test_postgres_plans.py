@@ -42,6 +42,7 @@ def filled(postgres_server: Server) -> Iterator[tuple[Any, dict[str, PageQueries
     with postgres_server.connect(postgres_server.database) as connection:
         connection.cursor().execute(f'ANALYZE "{schema}".messages, "{schema}".artifacts')
         yield connection, queries
+    postgres_server.drop_schemas([schema])
 
 
 def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -21,6 +21,7 @@ ROOT = Path(__file__).parents[2]
 SSL_REQUEST = bytes.fromhex("0000000804d2162f")  # answered by one byte
 RUN = """
 import os, signal, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # where the tests run in the background, it is ignored
 from tests.postgres.shared import shared_server
 server = shared_server()
 print(server.postmaster, server.folder, flush=True)

@@ -61,10 +61,10 @@ class PostgresDriver(SqlDriver):
                 connector.limits = self._server.limits(settings, connector.server_settings)
                 connection.limits = connector.limits
                 found = columns_of(connection, self._server.schema)
-            if read_only and not set(found) & set(TABLES):
+            if read_only and not found:
                 raise StoreUnavailableError(
-                    f"there is no store to read in the schema {self._server.schema!r} of {self._place}; check database "
-                    "and schema; the first that opens it to write creates it"
+                    f"there is no store to read in the schema {self._server.schema!r} of {self._place}; check its name "
+                    "and the database's; the first that opens it to write creates it"
                 )
             _check_content(found, self._place, self._server.schema)
         except BaseException:
