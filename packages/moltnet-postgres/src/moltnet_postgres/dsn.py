@@ -16,6 +16,9 @@ __all__ = ["Target", "check_dsn", "parse_dsn"]
 _URL = re.compile(r"postgres(?:ql)?://", re.IGNORECASE)
 _ESCAPES = re.compile(r"(?:%[0-9A-Fa-f]{2})+", re.ASCII)
 
+# Names of hosts, folders of sockets and names of databases, as they nearly always are.
+_SHOWN = re.compile(r"[\w.,:/-]+")
+
 # What libpq calls these.
 _OTHER_NAMES = {"database": "dbname"}
 
@@ -49,13 +52,19 @@ class Target:
 
     @property
     def place(self) -> str:
-        """Where it leads, for people: hosts and database, without user and password."""
+        """Where it leads, for people: hosts and database, without user and password.
+
+        What looks like neither is not shown: of ``postgres://ann:12/secret@host/db`` the path is ``secret@host/db``.
+        """
         hosts = self.parameters.get("host") or self.parameters.get("hostaddr") or "the local server"
+        if not _SHOWN.fullmatch(hosts) and hosts != "the local server":
+            return "the server of the DSN"
         ports = self.parameters.get("port", "")
         named = ports.split(",") if "," in ports else [ports] * (hosts.count(",") + 1)
         shown = [f"{host}:{port}" if port else host for host, port in zip(hosts.split(","), named, strict=False)]
         database = self.parameters.get("dbname")
-        return f"{','.join(shown)}{f', database {database!r}' if database else ''}"
+        named_database = f", database {database!r}" if database and _SHOWN.fullmatch(database) else ""
+        return f"{','.join(shown)}{named_database}"
 
     @property
     def host_count(self) -> int:
@@ -86,14 +95,14 @@ def parse_dsn(text: str) -> Target:
 
     :raises ValueError: it cannot be read; says why without quoting it.
     """
-    if "\0" in text:
-        raise ValueError("holds a NUL character")
+    _check_text(text)
     text = text.strip()
     found = _of_url(text) if _URL.match(text) else _of_words(text)
     parameters: dict[str, str] = {}
     settings: dict[str, str] = {}
     for key, value in found.items():
         name = _OTHER_NAMES.get(key, key)
+        _check_text(key + value)
         if name in _LIBPQ:
             parameters[name] = value
         elif name not in _NOT_OURS:
@@ -102,6 +111,19 @@ def parse_dsn(text: str) -> Target:
             settings[name] = value
     _check_hosts(parameters)
     return Target(parameters, settings)
+
+
+def _check_text(text: str) -> None:
+    if "\0" in text:
+        raise ValueError("holds a NUL character")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        failed = True
+    else:
+        failed = False
+    if failed:  # outside, as the error holds the text
+        raise ValueError("holds what is no Unicode text")
 
 
 def _check_hosts(parameters: Mapping[str, str]) -> None:

@@ -113,7 +113,9 @@ class Reader:
             case RoomMessages() | ThreadMessages() | DMMessages() | Artifacts():
                 return self._read_by_time(listing, before, after, limit)
             case Rooms():
-                query = models.Room.select(*self._tools.columns_and_many(models.Room)).where(self._is_live("deleted_at"))
+                query = models.Room.select(*self._tools.columns_and_many(models.Room)).where(
+                    self._is_live("deleted_at")
+                )
                 return self._rooms(self._by_id(query, "id", before, after, limit))
             case Threads(room_id):
                 query = models.Thread.select(*self._tools.columns(models.Thread)).where(
