@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tests.postgres.shared import shared_server
 
 from moltnet_core import Store, open_store
 
@@ -13,12 +14,23 @@ from .cases import CASES
 from .comparing import Comparison
 from .corrupting import IDS
 from .postgres_case import copies_dropped
+from .postgres_case import new_database as new_postgres
+from .postgres_server import PostgresServer
 from .report import table
 from .server import Server, insert, message_rows, room_row
 from .sqlite_case import DATABASES, SQLiteCase, fresh, url_of
 
 # These need the fixtures throughout. Without them test_fixtures.py says so, in one skipped test.
-_ABOUT_FIXTURES = ("truth", "served", "read_only", "upgraded", "records", "edge")
+_ABOUT_FIXTURES = (
+    "truth",
+    "served",
+    "read_only",
+    "upgraded",
+    "records",
+    "edge",
+    "postgres_upgraded",
+    "postgres_migrating",
+)
 collect_ignore = [] if CASES else [f"test_{name}.py" for name in _ABOUT_FIXTURES]
 
 _FIGURES = pytest.StashKey[list[Comparison]]()
@@ -71,9 +83,33 @@ def new_database(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def server(new_database: Path) -> Iterator[Server]:
-    """Another process that writes to ``new_database`` as the Go server does."""
-    with Server(new_database) as found:
+def backend() -> str:
+    """Where ``server`` writes. A module that runs on others too has a fixture of its own of this name."""
+    return "sqlite"
+
+
+@pytest.fixture
+def postgres_database() -> str:
+    """The name of a new, empty database in the shared PostgreSQL server."""
+    return new_postgres()
+
+
+@pytest.fixture
+def url(backend: str, request: pytest.FixtureRequest) -> str:
+    """The URL of a new, empty store."""
+    if backend == "postgres":
+        return shared_server().url(dbname=request.getfixturevalue("postgres_database"))
+    return url_of(request.getfixturevalue("new_database"))
+
+
+@pytest.fixture
+def server(backend: str, request: pytest.FixtureRequest) -> Iterator[Server | PostgresServer]:
+    """Another process, or another connection, that writes to the same as the Go server does."""
+    if backend == "postgres":
+        with PostgresServer(request.getfixturevalue("postgres_database")) as connected:
+            yield connected
+        return
+    with Server(request.getfixturevalue("new_database")) as found:
         yield found
 
 
@@ -88,6 +124,6 @@ def filled(server: Server) -> Server:
 
 
 @pytest.fixture
-def store(new_database: Path) -> Iterator[Store]:
-    with open_store(url_of(new_database)) as found:
+def store(url: str) -> Iterator[Store]:
+    with open_store(url) as found:
         yield found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from typing import Any
@@ -11,7 +10,7 @@ import psycopg2
 from tests.postgres.shared import shared_server
 
 from .expected import Json
-from .raw import Dump
+from .raw import MESSAGE, Dump, messages_of
 
 __all__ = ["catalogue", "connect", "dump", "messages", "rows", "time_sql"]
 
@@ -39,17 +38,7 @@ def time_sql(column: str) -> str:
 
 def messages(database: str) -> list[Json]:
     """All stored messages, by nothing but the JSON in their columns."""
-    columns = "id, network_id, target_json, from_json, parts_json, mentions_json, origin_json"
-    found = []
-    for own_id, network, *texts, created_at in rows(
-        database, f"SELECT {columns}, {time_sql('created_at')} FROM messages"
-    ):
-        target, sender, parts, mentions, origin = map(json.loads, texts)
-        found.append(
-            {"id": own_id, "network_id": network, "target": target, "from": sender, "parts": parts}
-            | {"mentions": mentions, "origin": origin, "created_at": created_at}
-        )
-    return found
+    return messages_of(rows(database, f"SELECT {', '.join(MESSAGE)}, {time_sql('created_at')} FROM messages"))
 
 
 def dump(database: str) -> Dump:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,24 @@ from moltnet_sqlite.engine import sqlite3
 
 from .expected import Json
 
-__all__ = ["Dump", "changes", "connect", "digest", "dump", "messages", "rows", "schema", "structure"]
+__all__ = [
+    "MESSAGE",
+    "Dump",
+    "changes",
+    "connect",
+    "digest",
+    "dump",
+    "messages",
+    "messages_of",
+    "rows",
+    "schema",
+    "structure",
+]
 
 Dump = dict[str, dict[tuple[bytes, ...], dict[str, Any]]]
 """By table and key, each column as its type and bytes."""
+MESSAGE = ("id", "network_id", "target_json", "from_json", "parts_json", "mentions_json", "origin_json")
+"""The columns that say what a message is."""
 
 
 @contextmanager
@@ -37,9 +51,13 @@ def rows(path: Path, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any
 
 def messages(path: Path) -> list[Json]:
     """All stored messages, by nothing but the JSON in their columns."""
-    columns = "id, network_id, target_json, from_json, parts_json, mentions_json, origin_json, created_at"
+    return messages_of(rows(path, f"SELECT {', '.join(MESSAGE)}, created_at FROM messages"))
+
+
+def messages_of(selected: Iterable[Sequence[Any]]) -> list[Json]:
+    """The messages of rows of :data:`MESSAGE` and the time."""
     found = []
-    for own_id, network, *texts, created_at in rows(path, f"SELECT {columns} FROM messages"):
+    for own_id, network, *texts, created_at in selected:
         target, sender, parts, mentions, origin = map(json.loads, texts)
         found.append(
             {"id": own_id, "network_id": network, "target": target, "from": sender, "parts": parts}

@@ -86,6 +86,17 @@ class Server:
     def run(self, sql: str, *parameters: Any) -> list[list[Any]]:
         return self.transaction((sql, list(parameters)))
 
+    def taken(self, table: str, *keys: str) -> str:
+        """What it says of a key that is taken."""
+        return f"UNIQUE constraint failed: {', '.join(f'{table}.{key}' for key in keys)}"
+
+    def problems(self) -> list[Any]:
+        """What the engine finds wrong with the database."""
+        return [
+            *self.run("PRAGMA foreign_key_check"),
+            *(row for row in self.run("PRAGMA integrity_check") if row != ["ok"]),
+        ]
+
 
 def insert(table: str, row: Row, *, upsert: bool = False) -> Statement:
     """An insert with all of the server's columns. Those that ``row`` lacks are NULL."""

@@ -30,6 +30,13 @@ OTHERS: list[tuple[str, str, str, Value]] = [
     ("artifacts", "id", "part_index", SECRET),
     ("artifacts", "id", "media_type", blob(SECRET)),
 ]
+IN_POSTGRESQL: list[tuple[str, str, str, Value]] = [
+    ("rooms", "id", "created_at", "infinity"),
+    ("threads", "id", "last_message_at", "-infinity"),
+    ("dm_conversations", "dm_id", "last_message_at", "infinity"),
+    ("agents", "agent_id", "updated_at", "11000-01-01T00:00:00Z"),
+    ("artifacts", "id", "target_json", f"[{HIDDEN}]"),
+]
 LISTS: dict[str, List] = {
     "rooms": lambda store: store.list_rooms,
     "threads": lambda store: partial(store.list_threads, "x1"),
@@ -66,7 +73,10 @@ def _fill(server: Server, table: str) -> list[str]:
     return [f"art_{name}_0" for name in names] if table == "artifacts" else names
 
 
-@pytest.mark.parametrize(("table", "key", "column", "value"), OTHERS, ids=[f"{row[0]}-{row[2]}" for row in OTHERS])
+@pytest.mark.parametrize(
+    ("backend", "table", "key", "column", "value"),
+    [("sqlite", *row) for row in OTHERS] + [("postgres", *row) for row in IN_POSTGRESQL],
+)
 def test_other_tables(server: Server, store: Store, table: str, key: str, column: str, value: Value) -> None:
     ids = _fill(server, table)
     others = [own_id for own_id in ids if own_id != ids[2]]

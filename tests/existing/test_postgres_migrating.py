@@ -24,14 +24,13 @@ WAITING = f"""SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objs
     AND classid = {LOCK >> 32} AND objid = {LOCK & 0xFFFFFFFF}
     AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
 
-OLD = next(case for case in POSTGRES if case.version < 8) if POSTGRES else None
+OLD = [case for case in POSTGRES if case.version < 8]
 
 
 @pytest.fixture
 def database() -> str:
     """A copy of the old one."""
-    assert OLD is not None
-    return OLD.database()
+    return OLD[0].database()
 
 
 @contextmanager
@@ -62,7 +61,7 @@ def test_it_waits_for_the_servers_lock(database: str, held: str) -> None:
         thread.start()
         wait_until(lambda: raw.rows(database, WAITING) == [(1,)], "the upgrade waits for the lock")
         assert thread.is_alive()
-        assert _versions(database) == OLD.version
+        assert _versions(database) == OLD[0].version
     thread.join()
     assert opened == [True]
     assert _versions(database) == 8

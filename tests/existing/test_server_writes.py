@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
 import pytest
+from tests.postgres.shared import shared_server
 
 from moltnet_core import (
     AgentCredentialError,
@@ -18,9 +20,13 @@ from moltnet_core import (
 )
 from moltnet_core.types import Target
 
-from . import raw
+from .case import Case
+from .expected import order_key, rounded
+from .postgres_case import POSTGRES, PostgresCase
+from .postgres_case import new_database as new_postgres
+from .postgres_server import PostgresServer
 from .server import COLUMNS, Row, Server, ServerError, Statement, agent_row, insert, message_rows, room_row
-from .sqlite_case import SQLiteCase, url_of
+from .sqlite_case import DATABASES, fresh, url_of
 from .walking import backwards, forwards, page_problems
 from .writing import AT, message
 
@@ -28,18 +34,19 @@ ROOM = {"kind": "room", "room_id": "s:room"}
 THREAD = {"kind": "thread", "room_id": "s:room", "thread_id": "s-thread", "parent_message_id": "s-3"}
 DM = {"kind": "dm", "dm_id": "s-dm", "participant_ids": ["alpha", "far:scout"]}
 
-# As the server trims them, and ours between: by instant, then by id.
+# As the server trims them, and ours between: by instant, then by id. PostgreSQL rounds them.
 TIMES = [
     ("s-3", "2027-06-01T12:00:00Z"),
     ("s-2", "2027-06-01T12:00:00.49Z"),
     ("s-4", "2027-06-01T12:00:00.499999999Z"),
-    ("o-1", None),  # 12:00:00.500000000
+    ("o-1", None),  # AT
     ("s-1", "2027-06-01T12:00:00.5Z"),
     ("s-5", "2027-06-01T12:00:00.500000001Z"),
     ("s-0", "2027-06-01T12:00:00.51Z"),
     ("s-6", "2027-06-01T12:00:10Z"),
     ("s-7", "2027-06-01T12:00:10.1Z"),
 ]
+AT_TEXT = "2027-06-01T12:00:00.500000000Z"
 
 
 def _walked(store: Store, room_id: str, ids: list[str]) -> None:
@@ -60,8 +67,33 @@ def _set_up() -> list[Statement]:
     ]
 
 
-def test_it_writes_beside_an_open_store(case: SQLiteCase | None, database: Path) -> None:
-    with Server(database) as server, open_store(url_of(database)) as store:
+Serving = Callable[[], Server | PostgresServer]
+STORES: list[Case | str] = ["sqlite", "postgres", *DATABASES, *POSTGRES]
+
+
+@pytest.fixture(params=STORES, ids=lambda found: found if isinstance(found, str) else found.name)
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, Serving]:
+    """Every fixture of both engines, and a database that this project makes; what opens it, and what serves it."""
+    found = request.param
+    if found == "postgres" or isinstance(found, PostgresCase):
+        database = new_postgres() if isinstance(found, str) else found.database()
+        return shared_server().url(dbname=database), partial(PostgresServer, database)
+    path = fresh(tmp_path / "own") if isinstance(found, str) else found.database(tmp_path / "own")
+    return url_of(path), partial(Server, path)
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def backend(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def test_it_writes_beside_an_open_store(place: tuple[str, Serving]) -> None:
+    url, serve = place
+    open_store(url).close()  # it is upgraded
+    with serve() as server, open_store(url) as store:
+        keep = rounded if store.backend.time_digits < 9 else str
+        ids = sorted(dict(TIMES), key=lambda own_id: (order_key(keep(dict(TIMES)[own_id] or AT_TEXT)), own_id))
+        assert (ids == [own_id for own_id, _ in TIMES]) == (keep is str)
         before = store.counts()
         server.transaction(*_set_up())
         for own_id, time in reversed(TIMES):
@@ -69,7 +101,7 @@ def test_it_writes_beside_an_open_store(case: SQLiteCase | None, database: Path)
                 store.append_message(message(own_id, Target.room("s:room")))
             else:
                 server.transaction(*message_rows(own_id, ROOM, time))
-        _walked(store, "s:room", [own_id for own_id, _ in TIMES])
+        _walked(store, "s:room", ids)
         conversations: list[Row] = [THREAD, DM, THREAD, DM]
         for number, target in enumerate(conversations):
             server.transaction(*message_rows(f"c-{number}", target, f"2027-06-01T12:00:0{number}.25Z"))
@@ -78,11 +110,11 @@ def test_it_writes_beside_an_open_store(case: SQLiteCase | None, database: Path)
         assert after.messages - before.messages == len(TIMES) + 4
         assert (after.rooms - before.rooms, after.agents - before.agents) == (1, 1)
         assert (after.threads - before.threads, after.dms - before.dms) == (1, 1)
-    with Server(database) as server:
+    with serve() as server:
         server.transaction(*message_rows("s-8", ROOM, "2027-06-01T12:00:11Z"))
-    with open_store(url_of(database), migrate=False) as store:
-        _walked(store, "s:room", [*(own_id for own_id, _ in TIMES), "s-8"])
-    assert raw.rows(database, "PRAGMA foreign_key_check") == []
+        assert server.problems() == []
+    with open_store(url, migrate=False) as store:
+        _walked(store, "s:room", [*ids, "s-8"])
 
 
 def _check(store: Store) -> None:
@@ -106,10 +138,10 @@ def _check(store: Store) -> None:
     assert store.get_agent_by_credential("token:s") == agent
 
 
-def test_both_count_in_one_thread_and_one_dm(new_database: Path, server: Server) -> None:
+def test_both_count_in_one_thread_and_one_dm(url: str, server: Server) -> None:
     server.transaction(*_set_up())
     thread, dm = Target.thread("s:room", "s-thread", "s-3"), Target.dm("s-dm", ["alpha", "gamma"])
-    with open_store(url_of(new_database)) as store:
+    with open_store(url) as store:
         for number in range(5):
             server.transaction(*message_rows(f"st-{number}", THREAD, f"2027-06-01T12:00:0{number}Z"))
             server.transaction(*message_rows(f"sd-{number}", DM, f"2027-06-01T12:00:0{number}Z"))
@@ -164,8 +196,7 @@ def test_a_taken_key_is_a_unique_violation_and_nothing_else_is(filled: Server, t
     where = " AND ".join(f"{key} = ?" for key in keys)
     stored = filled.run(f"SELECT {', '.join(columns)} FROM {table} WHERE {where}", *(first[key] for key in keys))[0]
     row = dict(zip(columns, stored, strict=True))
-    named = ", ".join(f"{table}.{key}" for key in keys)
-    with pytest.raises(ServerError, match=f"^UNIQUE constraint failed: {named}$"):
+    with pytest.raises(ServerError, match=f"^{filled.taken(table, *keys)}$"):
         filled.transaction(insert(table, row))
     # The same row under another key is taken: no other column or set of columns is unique.
     other = row | {keys[-1]: "another"}
@@ -174,10 +205,10 @@ def test_a_taken_key_is_a_unique_violation_and_nothing_else_is(filled: Server, t
     assert count[0][0] >= 2
 
 
-def test_a_failed_insert_leaves_nothing_of_its_transaction(filled: Server, new_database: Path) -> None:
-    with pytest.raises(ServerError, match=r"UNIQUE constraint failed: messages\.id"):
+def test_a_failed_insert_leaves_nothing_of_its_transaction(filled: Server, url: str) -> None:
+    with pytest.raises(ServerError, match=filled.taken("messages", "id")):
         filled.transaction(*message_rows("m-thread", THREAD, "2027-06-01T13:00:00Z"))
-    with open_store(url_of(new_database)) as store:
+    with open_store(url) as store:
         thread = store.get_thread("s-thread")
         assert thread is not None
         assert thread.message_count == 1
@@ -196,26 +227,26 @@ def test_a_failed_insert_leaves_nothing_of_its_transaction(filled: Server, new_d
         ("DELETE FROM agents", {"agents": 0}),
     ],
 )
-def test_deletes_cascade(filled: Server, new_database: Path, sql: str, left: dict[str, int]) -> None:
+def test_deletes_cascade(filled: Server, url: str, sql: str, left: dict[str, int]) -> None:
     whole = {"rooms": 1, "room_members": 3, "threads": 1, "dm_conversations": 1, "dm_participants": 2}
     whole |= {"messages": 3, "artifacts": 3, "agents": 1}
     assert {table: filled.run(f"SELECT count(*) FROM {table}")[0][0] for table in COLUMNS} == whole
-    with open_store(url_of(new_database)) as store:
+    with open_store(url) as store:
         filled.run(sql)
         counts = whole | left
         assert {table: filled.run(f"SELECT count(*) FROM {table}")[0][0] for table in COLUMNS} == counts
         assert store.counts().messages == counts["messages"]
         assert len(store.list_artifacts().items) == counts["artifacts"]
-    assert raw.rows(new_database, "PRAGMA integrity_check") == [("ok",)]
+    assert filled.problems() == []
 
 
-def test_columns_of_later_versions_have_defaults(server: Server, new_database: Path) -> None:
+def test_columns_of_later_versions_have_defaults(server: Server, url: str) -> None:
     columns = ("id", "network_id", "fqid", "name", "created_at")
     row = room_row("old")
     server.run(f"INSERT INTO rooms ({', '.join(columns)}) VALUES (?, ?, ?, ?, ?)", *(row[name] for name in columns))
     statement, values = message_rows("m", {"kind": "room", "room_id": "old"}, "2027-06-01T12:00:00Z")[0]
     server.run(statement.replace(", origin_json", "").replace(", ?)", ")"), *values[:-1])
-    with open_store(url_of(new_database)) as store:
+    with open_store(url) as store:
         room, (read,) = store.get_room("old"), store.list_room_messages("old").items
         assert room is not None
         assert (room.visibility, room.write_policy) == ("private", "members")
@@ -223,11 +254,11 @@ def test_columns_of_later_versions_have_defaults(server: Server, new_database: P
         assert (read.origin.network_id, read.origin.message_id) == ("", "")
 
 
-def test_an_upsert_of_the_server_keeps_a_removed_room_removed(server: Server, new_database: Path) -> None:
+def test_an_upsert_of_the_server_keeps_a_removed_room_removed(server: Server, url: str) -> None:
     server.transaction(*_set_up())
-    with open_store(url_of(new_database)) as store:
+    with open_store(url) as store:
         store.remove_room("s:room")
-        with pytest.raises(ServerError, match=r"UNIQUE constraint failed: rooms\.id"):
+        with pytest.raises(ServerError, match=server.taken("rooms", "id")):
             server.transaction(insert("rooms", room_row("s:room")))
         server.transaction(*message_rows("after", ROOM, "2027-06-01T12:00:00Z"))
         assert store.get_room("s:room") is None

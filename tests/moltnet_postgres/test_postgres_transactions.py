@@ -11,7 +11,7 @@ from tests.children import foreign_in_chain, wait_until
 from tests.moltnet_postgres.support import Place, a_message, all_messages, told
 from tests.postgres.proxy import Proxy
 
-from moltnet_core import MoltnetError, StoreUnavailableError
+from moltnet_core import MoltnetError, StorageIOError, StoreUnavailableError
 from moltnet_postgres.connections import BEGIN_READ, BEGIN_WRITE
 from moltnet_sql import transaction
 
@@ -28,8 +28,9 @@ def test_a_transaction_with_a_failed_statement_is_not_taken_for_committed(place:
             with pytest.raises(peewee.PeeweeException):
                 database.execute_sql("SELECT 1 / 0")
 
-    with pytest.raises(RuntimeError, match="atomic"):
-        fail()
+    error = told(fail)
+    assert isinstance(error, StorageIOError)
+    assert error.committed is False
     assert place.stored() == []
     with transaction(store) as database:
         store.append_message(a_message(MESSAGE))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,12 +13,12 @@ from moltnet_core import Actor, AgentRegistration, Message, MoltnetError, PageRe
 KEY, TEXT, NAME = "agent-token:5ec7e7", "c0n7en7", "R0om-n4me"
 
 
-def test_no_parameter_reaches_any_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_no_parameter_reaches_any_log(location: str, caplog: pytest.LogCaptureFixture) -> None:
     def message(message_id: str, target: Target) -> Message:
         part = Part("data", TEXT, filename=TEXT, data={TEXT: TEXT})
         return Message("net", target, Actor("agent", "ann", TEXT), [part], id=message_id)
 
-    with caplog.at_level(logging.DEBUG), open_store(f"sqlite:///{tmp_path}/chat.db", environ={}) as store:
+    with caplog.at_level(logging.DEBUG), open_store(location, environ={}) as store:
         store.create_room(Room("general", "net", NAME, members=["ann"]))
         store.reconcile_room(Room("general", "net", NAME, members=["bob"]))
         store.update_room_members("general", add=["ann"])
@@ -43,20 +42,22 @@ def test_no_parameter_reaches_any_log(tmp_path: Path, caplog: pytest.LogCaptureF
             records = list(snapshot.records())
         store.load(records)
         with moltnet_sql.transaction(store) as database:
-            database.execute_sql("UPDATE rooms SET name = ? WHERE id = ?", (NAME + "2", "general"))
+            place = database.param
+            database.execute_sql(f"UPDATE rooms SET name = {place} WHERE id = {place}", (NAME + "2", "general"))
         store.remove_room("general")
     shown = [f"{record.getMessage()} {record.args} {record.__dict__}" for record in caplog.records]
-    for secret in ("5ec7e7", TEXT, NAME):
+    password = location.partition("://")[2].partition("@")[0].partition(":")[2]
+    for secret in ("5ec7e7", TEXT, NAME, *filter(None, [password])):
         assert not any(secret in each for each in shown)
     assert any("UPDATE rooms SET name" in each for each in shown)
 
 
-def test_a_refused_statement_shows_no_row(tmp_path: Path) -> None:
+def test_a_refused_statement_shows_no_row(location: str) -> None:
     """The text of an engine's error may name a value; only its type and code are handed on."""
-    with open_store(f"sqlite:///{tmp_path}/chat.db", environ={}) as store:
+    with open_store(location, environ={}) as store:
         store.create_room(Room("general", "net"))
         with pytest.raises(MoltnetError) as caught, moltnet_sql.transaction(store) as database:
-            database.execute_sql("INSERT INTO rooms (id) VALUES (?)", ("s3cret",))
+            database.execute_sql(f"INSERT INTO rooms (id) VALUES ({database.param})", ("s3cret",))
         seen: list[BaseException] = []
         error: BaseException | None = caught.value
         while error is not None and error not in seen:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import peewee
@@ -15,6 +14,7 @@ from moltnet_core import (
     AppendResult,
     DuplicateMessageError,
     Message,
+    MoltnetError,
     PageRequest,
     Part,
     ReadOnlyStoreError,
@@ -54,12 +54,7 @@ class Notes:
 
 
 def note(database: peewee.Database, message_id: str) -> None:
-    database.execute_sql("INSERT INTO notes_seen (message_id) VALUES (?)", (message_id,))
-
-
-@pytest.fixture
-def location(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path}/chat.db"
+    database.execute_sql(f"INSERT INTO notes_seen (message_id) VALUES ({database.param})", (message_id,))
 
 
 @pytest.fixture
@@ -232,3 +227,26 @@ def test_a_store_without_sql_has_no_such_power() -> None:
         with pytest.raises(UnsupportedCapabilityError) as caught, moltnet_sql.transaction(store):
             pass
         assert caught.value.__dict__["backend"] == "memory"
+
+
+def test_what_cannot_be_committed_is_said(store: Store, notes: Notes) -> None:
+    """An engine that gives up the whole transaction for one failed statement must not seem to have committed it."""
+
+    def write() -> None:
+        with moltnet_sql.transaction(store) as database:
+            note(database, "m1")
+            store.append_message(message("m1"))
+            with pytest.raises(peewee.IntegrityError):
+                note(database, "m1")
+
+    refused: list[MoltnetError] = []
+    try:
+        write()
+    except MoltnetError as error:
+        refused.append(error)
+    assert all(error.committed is False and "atomic()" in str(error) for error in refused)
+    written = [] if refused else ["m1"]
+    assert noted(store) == written
+    assert notes.told == written
+    assert store.counts().messages == len(written)
+    store.append_message(message("m2"))

@@ -79,7 +79,8 @@ def test_the_connection_is_cut_at_the_commit_fifty_times(place: Place, figure: F
             ) == [(len(messages),)]
     assert partial_in(place) == {}
     figure(
-        f"PostgreSQL, cut {'after' if answered else 'before'} the commit: {cuts} times, {dict(outcomes)}, all retried to one row each"
+        f"PostgreSQL, cut {'after' if answered else 'before'} the commit: {cuts} times, {dict(outcomes)}, "
+        "all retried to one row each"
     )
     assert outcomes == {"stored" if answered else "not stored": cuts}
 

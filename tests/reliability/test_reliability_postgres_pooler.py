@@ -72,14 +72,16 @@ def test_two_stores_share_one_session(cluster: Cluster, figure: Figure) -> None:
             cursor.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'")
             locks = cursor.fetchone()
             cursor.execute(
-                "SELECT (SELECT count(*) FROM pg_prepared_statements) + (SELECT count(*) FROM pg_cursors WHERE is_holdable)"
+                "SELECT (SELECT count(*) FROM pg_prepared_statements)"
+                " + (SELECT count(*) FROM pg_cursors WHERE is_holdable)"
             )
             held = cursor.fetchone()
             cursor.execute("SELECT count(*) FROM pg_class WHERE relpersistence = 't'")
             temporary = cursor.fetchone()
         figure(
-            f"PostgreSQL, pooler: two stores in turn on one session, {turns * 2} rounds, {len(found[0])} messages each; "
-            f"left in the session: settings {left}, advisory locks {locks}, statements and cursors {held}, tables {temporary}"
+            f"PostgreSQL, pooler: two stores on one session, {turns * 2} rounds, {len(found[0])} messages each; "
+            f"left in the session: settings {left}, advisory locks {locks}, statements and cursors {held}, "
+            f"tables {temporary}"
         )
         assert [
             name

@@ -68,7 +68,8 @@ def test_eight_processes_open_sixty_empty_schemas(cluster: Cluster, start: Start
         child.end()
     errors = sum(outcomes.values()) - outcomes["opened"]
     figure(
-        f"PostgreSQL, first opens: {processes} processes x {schemas} schemas, {outcomes['opened']} opens, {errors} errors"
+        f"PostgreSQL, first opens: {processes} processes x {schemas} schemas, "
+        f"{outcomes['opened']} opens, {errors} errors"
     )
     assert outcomes == {"opened": processes * schemas}
 
@@ -149,7 +150,8 @@ def test_changing_a_room_is_not_starved_by_appends_to_it(place: Place, figure: F
 
     assert in_threads(9, lambda number: change() if number == 8 else write(number)) == []
     figure(
-        f"PostgreSQL, fairness: {len(waits)} changes of a room beside {sum(appended)} appends, the longest {max(waits) * 1000:.0f} ms"
+        f"PostgreSQL, fairness: {len(waits)} changes of a room beside {sum(appended)} appends, "
+        f"the longest {max(waits) * 1000:.0f} ms"
     )
     assert max(waits) < 2
 
@@ -213,7 +215,8 @@ def test_one_dead_connection_retires_all(place: Place, figure: Figure) -> None:
     seconds, error = seconds_of(lambda: store.create_room(a_room("next")))
     assert place.connections() == 1
     figure(
-        f"PostgreSQL, dead connections: {ended} ended while idle, the next call succeeded in {seconds * 1000:.0f} ms by one new connection"
+        f"PostgreSQL, dead connections: {ended} ended while idle, "
+        f"the next call succeeded in {seconds * 1000:.0f} ms by one new connection"
     )
     assert ended == size
     assert error is None

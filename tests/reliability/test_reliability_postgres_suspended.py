@@ -70,17 +70,20 @@ def test_a_scan_of_a_server_that_is_suspended_in_between_ends_in_time(
 ) -> None:
     store = place.made(connect_timeout=2, call_timeout=DEADLINE)
     store.append_messages([a_message(f"m{number:04}") for number in range(2000)])
-    with pytest.raises(StoreUnavailableError) as caught, store.snapshot() as snapshot:
-        found = snapshot.scan("message", limit=10)
-        assert len(found) == 10
-        cluster.pause()
-        try:
-            seconds, error = seconds_of(lambda: snapshot.scan("message", after=found[-1].id, limit=1000))
-        finally:
-            cluster.resume()
-        assert error is not None
-        raise error
-    assert caught.value.committed is False
+
+    def scan() -> None:
+        with store.snapshot() as snapshot:
+            found = snapshot.scan("message", limit=10)
+            assert len(found) == 10
+            cluster.pause()
+            try:
+                snapshot.scan("message", after=found[-1].id, limit=1000)
+            finally:
+                cluster.resume()
+
+    seconds, error = seconds_of(scan)
+    assert isinstance(error, StoreUnavailableError)
+    assert error.committed is False
     figure(f"PostgreSQL, suspended: scan ended after {seconds:.1f} s, with call_timeout={DEADLINE}")
     assert seconds < DEADLINE + 1
     with store.snapshot() as snapshot:
@@ -123,5 +126,5 @@ def test_a_lock_that_somebody_holds_is_waited_for_as_long_as_configured(place: P
             waits.append(seconds)
     store.append_message(a_message("m1"))
     figure(f"PostgreSQL, locked: {len(waits)} writes gave up after {min(waits):.2f} to {max(waits):.2f} s of 1 s")
-    assert 0.9 < min(waits)
+    assert min(waits) > 0.9
     assert max(waits) < 2

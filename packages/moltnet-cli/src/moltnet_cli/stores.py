@@ -202,7 +202,7 @@ def rehearsing(ctx: click.Context, *, create: bool, dry_run: bool) -> Iterator[S
     :param dry_run: nothing will be written; what would become of the store is said on standard error.
     :raises SchemaTooNewError: writing will be refused.
     """
-    from moltnet_core import Power, ReadOnlyStoreError, SchemaTooNewError
+    from moltnet_core import Power, ReadOnlyStoreError, SchemaTooNewError, StoreUnavailableError
 
     found = _writable(ctx, create=create)
     if found.missing is not None:
@@ -225,6 +225,13 @@ def rehearsing(ctx: click.Context, *, create: bool, dry_run: bool) -> Iterator[S
             with _open(found, read_only=False, migrate="later"):
                 pass
             store = stack.enter_context(_open(found, read_only=read_only, migrate=False))
+        except StoreUnavailableError:
+            if not create or _holds_a_store(found):
+                raise
+            if dry_run:
+                note("dry run: would create the store")
+            yield None
+            return
         status = store.migration_status()
         for series in status.series:
             if series.applied > series.known > 0:
@@ -232,6 +239,15 @@ def rehearsing(ctx: click.Context, *, create: bool, dry_run: bool) -> Iterator[S
         if status.pending and dry_run:
             note(f"dry run: would first apply {', '.join(step.label for step in status.pending)}")
         yield store
+
+
+def _holds_a_store(found: Location) -> bool:
+    """Whether there is one at a place that cannot be opened to look at. A server has no file that could be missing.
+
+    :raises StoreUnavailableError: the place cannot be reached.
+    """
+    with _open(found, read_only=False, migrate="later") as store:
+        return any(series.applied for series in store.migration_status().series)
 
 
 def announce(store: Store) -> None:

@@ -27,7 +27,7 @@ from psycopg2.extras import execute_batch
 from moltnet_postgres.watchdog import Watchdog
 from moltnet_sql import Session
 
-__all__ = ["BEGIN_READ", "BEGIN_WRITE", "Connection", "DeadlineError", "PostgresSession"]
+__all__ = ["BEGIN_READ", "BEGIN_WRITE", "AbortedError", "Connection", "DeadlineError", "PostgresSession"]
 
 BEGIN_READ: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 # Not READ WRITE, which a standby refuses in its own way, and which would override a server that is set to read-only.
@@ -39,6 +39,10 @@ _STATEMENTS_AT_ONCE = 250
 
 class DeadlineError(psycopg2.OperationalError):
     """The server did not answer in time, and the connection was closed."""
+
+
+class AbortedError(psycopg2.InternalError):
+    """A transaction was to be committed of which a statement had failed."""
 
 
 class _Cursor(cursor):
@@ -134,11 +138,7 @@ class Connection(connection):
         """What to send to end a transaction that has begun."""
         status = self.get_transaction_status()
         if query == "COMMIT" and status == TRANSACTION_STATUS_INERROR:
-            # The server would roll back, and call that a success.
-            raise RuntimeError(
-                "a statement failed in this transaction, so PostgreSQL undoes all of it, and nothing was changed; "
-                "to go on after an error, put what may fail into a savepoint: with database.atomic()"
-            )
+            raise AbortedError  # the server would roll back, and say so in no error
         return None if query == "ROLLBACK" and status == TRANSACTION_STATUS_IDLE else query
 
     def call(self, execute: Callable[[Any, Any], None], query: Any, parameters: Any) -> None:

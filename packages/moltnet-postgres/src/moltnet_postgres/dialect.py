@@ -20,6 +20,7 @@ MIGRATION_LOCK: Final = 715308742994555159
 """The advisory lock under which the Go server migrates, too."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_AFTER_ALL_TIMES: Final = "20000-01-01T00:00:00Z"
 _NO_TIME_AT_ALL: Final = 2**63 - 1
 
 
@@ -40,6 +41,7 @@ class PostgresDialect(Dialect):
     :param place: the database, for errors.
     :param busy_timeout: seconds to wait for a lock.
     :param migration_timeout: seconds that a migration may take.
+    :param read_only: whether the store is opened to read only.
     :param on_wrong_server: called when the server turns out to take no writes.
     """
 
@@ -60,12 +62,14 @@ class PostgresDialect(Dialect):
         *,
         busy_timeout: float = 5.0,
         migration_timeout: float = 3600.0,
+        read_only: bool = False,
         on_wrong_server: Callable[[], None] = lambda: None,
     ) -> None:
         self.schema = schema
         self._place = place
         self._busy = milliseconds(busy_timeout)
         self._migration = milliseconds(migration_timeout)
+        self._read_only = read_only
         self._on_wrong_server = on_wrong_server
 
     def table(self, name: str) -> str:
@@ -82,8 +86,10 @@ class PostgresDialect(Dialect):
 
     def select_time(self, column: str) -> str:
         # As a number: psycopg2's own datetime fails for years that Python does not have, and with it the whole page.
+        # The server's last years are too many microseconds for a bigint, and infinity is no number.
         return (
-            f"CASE WHEN isfinite({column}) THEN (extract(epoch FROM {column}) * 1000000)::bigint "
+            f"CASE WHEN {column} > '-infinity' AND {column} < '{_AFTER_ALL_TIMES}' "
+            f"THEN (extract(epoch FROM {column}) * 1000000)::bigint "
             f"WHEN {column} IS NOT NULL THEN {_NO_TIME_AT_ALL} END"
         )
 
@@ -135,4 +141,4 @@ class PostgresDialect(Dialect):
             return None
         if error.pgcode == READ_ONLY_TRANSACTION:
             self._on_wrong_server()
-        return translate_error(error, self._place, committing=committing)
+        return translate_error(error, self._place, committing=committing, read_only=self._read_only)

@@ -9,12 +9,12 @@ from contextlib import contextmanager
 import peewee
 
 from moltnet_core.driver import Appended, NewMessage
-from moltnet_core.errors import CorruptStoreError, RoomNotFoundError
+from moltnet_core.errors import CorruptStoreError, RoomNotFoundError, StoreUnavailableError
 from moltnet_postgres.appending import make_at_once
 from moltnet_postgres.connections import PostgresSession
 from moltnet_postgres.dialect import PostgresDialect
 from moltnet_postgres.pool import PostgresPool
-from moltnet_postgres.readonly import Covers, columns_of
+from moltnet_postgres.readonly import Covers, columns_of, has_schema
 from moltnet_postgres.server import Connector, Server
 from moltnet_postgres.settings import PostgresSettings
 from moltnet_sql import SqlDatabase, SqlDriver, SqlMigrationLog, Unit
@@ -33,7 +33,7 @@ class PostgresDriver(SqlDriver):
     """Keeps a store in one schema of a PostgreSQL database.
 
     :raises ConfigError: the DSN cannot be used.
-    :raises StoreUnavailableError: the server cannot be reached, or refuses the login.
+    :raises StoreUnavailableError: the server cannot be reached, or refuses the login; or there is no schema to read.
     :raises ReadOnlyStoreError: it takes no writes, and the store is not opened read-only.
     :raises CorruptStoreError: the schema holds the tables of another program.
     """
@@ -53,13 +53,18 @@ class PostgresDriver(SqlDriver):
             check_after=settings.pool_check_after,
             check_patience=settings.connect_timeout,
         )
-        plain = PostgresDialect(place=self._place)
+        plain = PostgresDialect(place=self._place, read_only=read_only)
         try:
             with Unit(self._connections, plain, None) as connection:
                 self._server = Server.of(connection, settings, self._place, read_only=read_only)
                 self._server.check()
                 connector.limits = self._server.limits(settings, connector.server_settings)
                 connection.limits = connector.limits
+                if read_only and not has_schema(connection, self._server.schema):
+                    raise StoreUnavailableError(
+                        f"there is no schema {self._server.schema!r} in {self._place}, and so no store to read; "
+                        "check its name; the first that opens it to write creates it"
+                    )
                 found = columns_of(connection, self._server.schema)
             _check_content(found, self._place, self._server.schema)
         except BaseException:
@@ -70,6 +75,7 @@ class PostgresDriver(SqlDriver):
             self._place,
             busy_timeout=settings.busy_timeout,
             migration_timeout=settings.migration_timeout,
+            read_only=read_only,
             on_wrong_server=self._connections.retire_all,
         )
         if read_only:

@@ -11,13 +11,12 @@ from collections.abc import Iterator, Mapping
 
 from attrs import frozen
 
+from moltnet_core.config import redact_url
+
 __all__ = ["Target", "check_dsn", "parse_dsn"]
 
 _URL = re.compile(r"postgres(?:ql)?://", re.IGNORECASE)
 _ESCAPES = re.compile(r"(?:%[0-9A-Fa-f]{2})+", re.ASCII)
-
-# Names of hosts, folders of sockets and names of databases, as they nearly always are.
-_SHOWN = re.compile(r"[\w.,:/-]+")
 
 # What libpq calls these.
 _OTHER_NAMES = {"database": "dbname"}
@@ -42,29 +41,27 @@ class Target:
 
     :param parameters: what libpq takes.
     :param server_settings: what PostgreSQL is to set for the connection (``search_path``, ``timezone``, …).
+    :param is_certain: whether it is certain which part of it is a password.
     """
 
     parameters: Mapping[str, str]
     server_settings: Mapping[str, str]
+    is_certain: bool = True
 
     def __repr__(self) -> str:
         return f"<Target {self.place}>"
 
     @property
     def place(self) -> str:
-        """Where it leads, for people: hosts and database, without user and password.
-
-        What looks like neither is not shown: of ``postgres://ann:12/secret@host/db`` the path is ``secret@host/db``.
-        """
+        """Where it leads, for people: hosts and database, without user and password."""
+        if not self.is_certain:
+            return "the server that the DSN names"
         hosts = self.parameters.get("host") or self.parameters.get("hostaddr") or "the local server"
-        if not _SHOWN.fullmatch(hosts) and hosts != "the local server":
-            return "the server of the DSN"
         ports = self.parameters.get("port", "")
         named = ports.split(",") if "," in ports else [ports] * (hosts.count(",") + 1)
         shown = [f"{host}:{port}" if port else host for host, port in zip(hosts.split(","), named, strict=False)]
         database = self.parameters.get("dbname")
-        named_database = f", database {database!r}" if database and _SHOWN.fullmatch(database) else ""
-        return f"{','.join(shown)}{named_database}"
+        return f"{','.join(shown)}{f', database {database!r}' if database else ''}"
 
     @property
     def host_count(self) -> int:
@@ -97,20 +94,24 @@ def parse_dsn(text: str) -> Target:
     """
     _check_text(text)
     text = text.strip()
-    found = _of_url(text) if _URL.match(text) else _of_words(text)
+    is_url = _URL.match(text) is not None
+    found = _of_url(text) if is_url else _of_words(text)
     parameters: dict[str, str] = {}
     settings: dict[str, str] = {}
     for key, value in found.items():
         name = _OTHER_NAMES.get(key, key)
         _check_text(key + value)
         if name in _LIBPQ:
-            parameters[name] = value
+            if value:  # an empty one is none for both drivers, but for libpq's sslmode
+                parameters[name] = value
         elif name not in _NOT_OURS:
             if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.]*", name):
                 raise ValueError("holds a name that is no setting's")
             settings[name] = value
     _check_hosts(parameters)
-    return Target(parameters, settings)
+    # An @, # or ? within a password, unescaped, makes a host or a database of its rest; words in a URL make a host.
+    is_certain = "=" not in parameters.get("host", "") and not (is_url and redact_url(text).endswith("://***"))
+    return Target(parameters, settings, is_certain)
 
 
 def _check_text(text: str) -> None:

@@ -19,25 +19,32 @@ from moltnet_core.errors import (
     StoreUnavailableError,
     ValidationError,
 )
-from moltnet_postgres.connections import DeadlineError
+from moltnet_postgres.connections import AbortedError, DeadlineError
 
 __all__ = ["READ_ONLY_TRANSACTION", "UNIQUE_VIOLATION", "connect_error", "translate_error"]
 
 UNIQUE_VIOLATION: Final = "23505"
 READ_ONLY_TRANSACTION: Final = "25006"
+ABORTED: Final = "25P02"
 
 _LOST: Final = ("08", "57P", "25P03", "25P04")
 """Codes of errors with which the server ends the connection: what it was doing may have been committed before."""
 
 
-def translate_error(error: psycopg2.Error, place: str, *, committing: bool) -> MoltnetError:
+def translate_error(error: psycopg2.Error, place: str, *, committing: bool, read_only: bool = False) -> MoltnetError:
     """The contract's error for one of psycopg2's.
 
     :param place: the database, for people.
     :param committing: it was raised by a commit, or by a statement that commits itself.
+    :param read_only: the store is opened to read only.
     """
-    code = error.pgcode
-    translation = _translation(error, code, place, committing=committing)
+    code = ABORTED if isinstance(error, AbortedError) else error.pgcode
+    if code == "42501" and read_only:
+        translation: MoltnetError = StoreUnavailableError(
+            f"this role may not read {place}; grant it USAGE on the schema and SELECT on the tables"
+        )
+    else:
+        translation = _translation(error, code, place, committing=committing)
     constraint = getattr(getattr(error, "diag", None), "constraint_name", None)
     translation.__cause__ = DriverError(type(error).__name__, code, constraint)
     return translation
@@ -64,8 +71,14 @@ def _translation(error: psycopg2.Error, code: str | None, place: str, *, committ
             return StorageFullError(f"the server of {place} is out of space or memory; earlier data is intact")
         case "42501":
             return ReadOnlyStoreError(
-                f"this role lacks a privilege in {place}; grant it (to write: INSERT, UPDATE and DELETE on the tables, "
-                "to migrate: CREATE on the schema, and that it owns the tables), or open with mode=ro to read"
+                f"this role lacks a privilege in {place}; grant it (to read: USAGE on the schema and SELECT on the "
+                "tables; to write: INSERT, UPDATE and DELETE too; to migrate: CREATE on the schema, or on the database "
+                "where the schema is missing, and that it owns the tables), or open with mode=ro to read"
+            )
+        case "25P02":
+            return StorageIOError(
+                f"a statement of this transaction had failed before, so {place} has rolled all of it back; "
+                "put a statement that may fail into database.atomic()"
             )
         case "25006":
             return ReadOnlyStoreError(
@@ -81,6 +94,10 @@ def _translation(error: psycopg2.Error, code: str | None, place: str, *, committ
             return ValidationError("a text", f"cannot be held by {place}, whose encoding is not UTF-8")
         case "58030" | "58P01" | "58P02" | "XX001" | "XX002":
             return StorageIOError(f"the disk of the server of {place} failed, or its data is damaged")
+    return _of_class(code, place)
+
+
+def _of_class(code: str, place: str) -> MoltnetError:
     if code.startswith("23"):
         return CorruptStoreError(f"a constraint in {place} refused what was written; nothing was changed")
     if code.startswith("53"):
@@ -104,11 +121,15 @@ def _lost(error: psycopg2.Error, code: str | None, place: str, *, committed: boo
 
 # libpq gives no code for a connection that it could not make. Its text is looked at for advice, and never shown.
 _REFUSALS: Final = {
+    r"authentication method|channel binding": (
+        "the server does not log in by the way that require_auth or channel_binding asks for"
+    ),
     r"password|authentication failed|no pg_hba.conf entry|role .* does not exist|not permitted to log in": (
         "the server refused the login: check user and password, and that its pg_hba.conf lets this machine in"
     ),
     r"database .* does not exist": "the server has no such database: create it, or check its name",
     r"permission denied for database": "this role may not connect to that database: GRANT CONNECT, or check the name",
+    r"not currently accepting connections": "the database lets nobody in (ALLOW_CONNECTIONS is false)",
     r"too many clients|remaining connection slots|too many connections": (
         "the server has too many connections: lower pool_size, raise its max_connections, or put a pooler in between"
     ),
@@ -123,6 +144,9 @@ _REFUSALS: Final = {
     ),
     r"timeout expired": "it did not answer within connect_timeout",
     r"server does not support ssl": ("the server does not speak TLS: set it up there, or choose another sslmode"),
+    r"server closed the connection": (
+        "it closed the connection: is it a PostgreSQL server, and does it want what sslmode and sslnegotiation say?"
+    ),
     r"certificate|ssl error|tlsv1": "TLS could not be agreed on: check the certificates and sslmode",
     r"refused|no such file or directory|unreachable|no route|is the server running": (
         "nothing answers there: check host and port, and that the server runs"
@@ -134,11 +158,16 @@ _MISTAKES: Final = {
     r"root certificate file": (
         "sslrootcert", "the file cannot be read; it holds the authorities that verify-ca and verify-full go by",
     ),
+    r"weak sslmode.*sslnegotiation": ("sslnegotiation", "direct goes only with sslmode=require or a stricter one"),
     r"weak sslmode": ("sslrootcert", "the system's authorities go only with sslmode=verify-full"),
     r"private key file|but not private key": ("sslkey", "the file cannot be read, or others may read it"),
     r"could not (?:read|load|open|stat).*certificate|certificate file": ("sslcert", "the file cannot be read"),
     r"unrecognized configuration parameter": (None, "it names a setting that the server does not have"),
     r"invalid value for parameter": (None, "it gives a setting a value that the server does not take"),
+    r"permission denied to set|must be superuser to|cannot set parameter": (
+        None, "it names a setting that this role may not change",
+    ),
+    r"command-line argument": ("options", "expected settings for the server: -c name=value"),
     r"invalid .* value|invalid connection option|invalid integer|invalid port|could not match|definition of service": (
         None, "one of its keys has a value that libpq does not take",
     ),

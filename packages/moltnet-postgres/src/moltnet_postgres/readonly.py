@@ -5,12 +5,13 @@ Neither can hold a view for one reader. So what a table lacks is put into the te
 
 from __future__ import annotations
 
+from moltnet_core.errors import CorruptStoreError
 from moltnet_postgres.connections import Connection
 from moltnet_sql.covering import covering_queries
 from moltnet_sql.dialect import Dialect
 from moltnet_sql.schema import TABLES, VERSION_TABLE
 
-__all__ = ["Covers", "columns_of"]
+__all__ = ["Covers", "columns_of", "has_schema"]
 
 _COLUMNS = """
     SELECT pg_class.relname, attname FROM pg_attribute
@@ -26,6 +27,13 @@ def columns_of(connection: Connection, schema: str | None) -> dict[str, set[str]
     for table, column in cursor.fetchall():
         found.setdefault(table, set()).add(column)
     return found
+
+
+def has_schema(connection: Connection, schema: str) -> bool:
+    """Whether there is a schema of that name."""
+    cursor = connection.cursor()
+    cursor.execute("SELECT 1 FROM pg_namespace WHERE nspname = %s", (schema,))
+    return bool(cursor.fetchall())
 
 
 class Covers:
@@ -49,6 +57,10 @@ class Covers:
             cursor = connection.cursor()
             cursor.execute(f"SELECT max(version) FROM {self._dialect.table(VERSION_TABLE)}")
             version = cursor.fetchall()[0][0] or 0
+            if type(version) is not int:
+                raise CorruptStoreError(
+                    f"the table {VERSION_TABLE} does not hold what it should; is this the database of another program?"
+                )
         queries = covering_queries(self._dialect, found, version, is_new=not found)
         self._is_complete = not queries
         connection.covers = {self._dialect.table(table): f"({query})" for table, query in queries.items()}

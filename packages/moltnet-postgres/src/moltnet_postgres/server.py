@@ -104,6 +104,12 @@ class Server:
             raise ConfigError(
                 "postgres", "schema", f"no schema of the search_path exists in {place}; name one with ?schema=NAME"
             )
+        if schema.startswith("pg_") or schema == "information_schema":
+            raise ConfigError(
+                "postgres",
+                "schema",
+                f"the search_path of {place} begins with the server's own {schema}; name another with ?schema=NAME",
+            )
         return cls(
             place, read_only, schema, version, is_standby, no_writes == "on", synchronous or "", fsync or "", isolation
         )

@@ -15,8 +15,8 @@ def _check_schema(schema: str) -> str | None:
         return "expected the name of a schema, without '%'"
     if len(schema.encode()) > 63:
         return "a schema's name has at most 63 bytes"
-    if schema.startswith("pg_"):
-        return "names that begin with pg_ are the server's own"
+    if schema.startswith("pg_") or schema == "information_schema":
+        return "names that begin with pg_, and information_schema, are the server's own"
     return None
 
 
