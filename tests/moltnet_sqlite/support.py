@@ -116,12 +116,12 @@ def make_version(path: Path, version: int) -> None:
                 "INSERT INTO schema_migrations VALUES (?, ?, ?)",
                 (migration.version, migration.name, format_time(now())),
             )
-        for sql in _OLD_ROWS:
+        for sql in OLD_ROWS:
             connection.execute(sql)
 
 
 _TIME = "2024-05-06T07:08:09.1234567Z"
-_OLD_ROWS = (
+OLD_ROWS = (
     f"INSERT INTO rooms (id, network_id, fqid, name, created_at) VALUES ('old', 'net', 'molt://old', 'Old', '{_TIME}')",
     "INSERT INTO room_members VALUES ('old', 'alice')",
     f"""INSERT INTO messages

@@ -99,8 +99,7 @@ def parse_dsn(text: str) -> Target:
 
     :raises ValueError: it cannot be read; says why without quoting it.
     """
-    if "\0" in text:
-        raise ValueError("holds a NUL character")
+    _check_text(text)
     text = text.strip()
     is_url = _URL.match(text) is not None
     found = _of_url(text) if is_url else _of_words(text)
@@ -108,6 +107,7 @@ def parse_dsn(text: str) -> Target:
     settings: dict[str, str] = {}
     for key, value in found.items():
         name = _OTHER_NAMES.get(key, key)
+        _check_text(key + value)
         if name in _LIBPQ:
             if value:  # an empty one is none for both drivers, but for libpq's sslmode
                 parameters[name] = value
@@ -120,8 +120,22 @@ def parse_dsn(text: str) -> Target:
                 raise ValueError("holds a name that is no setting's")
             settings[name] = value
     _check_hosts(parameters)
-    # An @, # or ? within a password, unescaped, makes a host or a database of its rest.
-    return Target(parameters, settings, not is_url or not redact_url(text).endswith("://***"))
+    # An @, # or ? within a password, unescaped, makes a host or a database of its rest; words in a URL make a host.
+    is_certain = "=" not in parameters.get("host", "") and not (is_url and redact_url(text).endswith("://***"))
+    return Target(parameters, settings, is_certain)
+
+
+def _check_text(text: str) -> None:
+    if "\0" in text:
+        raise ValueError("holds a NUL character")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        failed = True
+    else:
+        failed = False
+    if failed:  # outside, as the error holds the text
+        raise ValueError("holds what is no Unicode text")
 
 
 def _check_hosts(parameters: Mapping[str, str]) -> None:
