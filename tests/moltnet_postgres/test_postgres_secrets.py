@@ -101,12 +101,12 @@ def test_nothing_of_a_right_password_is_shown(place: Place, caplog: pytest.LogCa
     caplog.set_level(logging.DEBUG)
     role = place.server.create_role(password=MARKER)
     place.server.execute(f"GRANT CREATE ON DATABASE {place.server.database} TO {role}")
-    url = place.url(user=role, password=MARKER)
+    url, dsn = place.url(user=role, password=MARKER), place.server.dsn(user=role, password=MARKER)
     with open_store(url, environ={}) as store:
         driver = store.driver
         connection = driver._pool.take()  # type: ignore[attr-defined]
-        shown = [repr(each) for each in (store, driver, connection, connection.dsn, parse_dsn(url))]
-        shown += [repr(PostgresSettings(dsn=url)), str(store.describe()), redact_url(url)]
+        shown = [repr(each) for each in (store, driver, connection, connection.dsn, parse_dsn(dsn))]
+        shown += [repr(PostgresSettings(dsn=dsn)), str(store.describe()), redact_url(url)]
         driver._pool.give(connection)  # type: ignore[attr-defined]
         place.server.terminate_backends("moltnet-storage")
         for _ in range(2):
