@@ -16,6 +16,7 @@ from tests.children import WAIT, Child, listen, tell, wait_until
 from tests.moltnet_postgres.faults import Ledger, end_sessions_in_mid_append, settle
 from tests.moltnet_postgres.support import Place, in_threads, told
 from tests.postgres.cluster import Cluster
+from tests.postgres.link import How
 from tests.postgres.proxy import Proxy
 from tests.reliability.checks import a_batch, a_message_of, partial_in
 
@@ -24,6 +25,7 @@ from moltnet_core import Message, Store, StoreUnavailableError, open_store
 Start = Callable[..., Child]
 Figure = Callable[[str], None]
 KINDS = ("room", "thread", "dm", "batch")
+HOWS: list[How] = ["close", "reset"]
 STATEMENT = {"batch": "^COMMIT"}
 
 
@@ -63,7 +65,7 @@ def test_the_connection_is_cut_at_the_commit_fifty_times(place: Place, figure: F
         for number in range(cuts):
             kind = KINDS[number % 4]
             messages = a_batch(f"m{number}") if kind == "batch" else [a_message_of(kind, f"m{number}")]
-            cut = proxy.cut(STATEMENT.get(kind, "INSERT INTO"), answered=answered, how=("close", "reset")[number % 2])  # type: ignore[arg-type]
+            cut = proxy.cut(STATEMENT.get(kind, "INSERT INTO"), answered=answered, how=HOWS[number % 2])
             asked = len(proxy.statements)
             error = told(lambda messages=messages: append(store, messages))  # type: ignore[misc]
             assert isinstance(error, StoreUnavailableError)
@@ -170,10 +172,11 @@ def test_the_server_is_killed_in_the_middle_of_appends(place: Place, cluster: Cl
         try:
             for _ in range(kills):
                 before = list(done)
-                wait_until(
-                    lambda before=before: all(now > then + 5 for now, then in zip(done, before, strict=True)),
-                    "all append",
-                )  # type: ignore[misc]
+
+                def all_append(before: list[int] = before) -> bool:
+                    return all(now > then + 5 for now, then in zip(done, before, strict=True))
+
+                wait_until(all_append, "all append")
                 cluster.kill()
                 cluster.start()
         finally:
