@@ -105,7 +105,7 @@ def bench(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def reliability(session: nox.Session) -> None:
-    """Run the long tests: kill -9, many processes, full disks, damaged files. They print their figures."""
+    """Run the long tests: kill -9, many processes, full disks, lost servers. They print their figures."""
     install(session, PACKAGES, "test")
     python(session, "pytest", "-s", "tests/reliability", *session.posargs)
 

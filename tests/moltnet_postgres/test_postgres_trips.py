@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from tests.moltnet_postgres.support import Place
+from tests.moltnet_postgres.support import Place, a_message
 from tests.moltnet_postgres.trips import LIMITS, counted
+from tests.postgres.cluster import Cluster
 from tests.postgres.proxy import Proxy
 
 
 @pytest.fixture(scope="module")
-def trips(cluster: object) -> dict[str, int]:
-    from tests.postgres.cluster import Cluster
-
-    assert isinstance(cluster, Cluster)
+def trips(cluster: Cluster) -> dict[str, int]:
     with Proxy(cluster.address) as proxy, Place(cluster) as place:
         return counted(place, proxy)
 
@@ -20,6 +18,17 @@ def trips(cluster: object) -> dict[str, int]:
 @pytest.mark.parametrize("operation", LIMITS)
 def test_an_operation_takes_no_more_trips_than_it_needs(trips: dict[str, int], operation: str) -> None:
     assert trips[operation] == LIMITS[operation]
+
+
+def test_a_batch_of_large_messages_is_sent_in_pieces(place: Place, proxy: Proxy) -> None:
+    """A server ends the connection of who sends a gigabyte at once, which is sixty-four of the largest messages."""
+    store = place.made(**proxy.login)
+    large = "x" * 6_000_000
+    store.append_messages([a_message(f"m{number}", large) for number in range(8)])
+    inserts = [len(statement) for statement in proxy.statements if '"messages"' in statement and "INSERT" in statement]
+    assert len(inserts) == 4
+    assert max(inserts) < 16 * 1024 * 1024
+    assert len(place.stored()) == 8
 
 
 def test_every_operation_that_is_counted_has_a_limit(trips: dict[str, int]) -> None:

@@ -17,6 +17,7 @@ from tests.children import WAIT, Child, listen, tell, wait_until
 from tests.moltnet_postgres.faults import Ledger, end_sessions_in_mid_append, settle
 from tests.moltnet_postgres.support import Place, in_threads, told
 from tests.postgres.cluster import Cluster
+from tests.postgres.link import How
 from tests.postgres.proxy import Proxy
 from tests.reliability.checks import a_batch, a_message_of, partial_in
 
@@ -25,6 +26,7 @@ from moltnet_core import Message, Store, StoreUnavailableError, open_store
 Start = Callable[..., Child]
 Figure = Callable[[str], None]
 KINDS = ("room", "thread", "dm", "batch")
+HOWS: list[How] = ["close", "reset"]
 STATEMENT = {"batch": "^COMMIT"}
 
 

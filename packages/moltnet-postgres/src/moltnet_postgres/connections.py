@@ -22,7 +22,6 @@ from psycopg2.extensions import (
     connection,
     cursor,
 )
-from psycopg2.extras import execute_batch
 
 from moltnet_postgres.watchdog import Watchdog
 from moltnet_sql import Session
@@ -40,6 +39,7 @@ DURABLE: Final = (
 
 _ROWS_AT_ONCE = 500
 _STATEMENTS_AT_ONCE = 250
+_BYTES_AT_ONCE = 16 * 1024 * 1024  # a server takes less than 1 GiB at once
 
 
 class DeadlineError(psycopg2.OperationalError):
@@ -62,7 +62,17 @@ class _Cursor(cursor):
             owner.call(super().execute, led, vars)
 
     def executemany(self, query: Any, vars_list: Iterable[Any]) -> None:
-        execute_batch(self, query, vars_list, _STATEMENTS_AT_ONCE)
+        waiting: list[bytes] = []
+        size = 0
+        for each in vars_list:
+            statement = self.mogrify(query, each)
+            if waiting and (len(waiting) == _STATEMENTS_AT_ONCE or size + len(statement) > _BYTES_AT_ONCE):
+                self.execute(b";".join(waiting))
+                waiting, size = [], 0
+            waiting.append(statement)
+            size += len(statement)
+        if waiting:
+            self.execute(b";".join(waiting))
 
 
 class Connection(connection):

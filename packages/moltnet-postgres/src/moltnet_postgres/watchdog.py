@@ -10,11 +10,14 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from pathlib import Path
 from typing import Protocol
 
 __all__ = ["Watchdog", "Watched"]
 
 _REST_PATIENCE = 1.0  # seconds; a call that begins meanwhile keeps the thread alive
+
+_LOOK = 0.0001  # seconds between two looks whether the system's thread has ended
 
 _log = logging.getLogger("moltnet_postgres")
 
@@ -38,7 +41,8 @@ class Watchdog:
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
         self._deadlines: dict[Watched, float] = {}
-        self._thread: threading.Thread | None = None
+        self._thread: threading.Thread | None = None  # the last one, which may be about to end
+        self._is_watching = False
         self._wakes_at = 0.0
 
     def begin(self, connection: Watched, seconds: float) -> None:
@@ -46,7 +50,7 @@ class Watchdog:
         deadline = time.monotonic() + seconds
         with self._lock:
             self._deadlines[connection] = deadline
-            if self._thread is None:
+            if not self._is_watching:
                 self._start(deadline)
             elif deadline < self._wakes_at:
                 self._changed.notify_all()
@@ -59,7 +63,7 @@ class Watchdog:
             # The interpreter is about to end, or the system has no thread left. The server's own limits remain.
             _log.warning("no thread can be started to watch over calls: one that is not answered may last for ever")
             return
-        self._thread, self._wakes_at = thread, deadline
+        self._thread, self._is_watching, self._wakes_at = thread, True, deadline
 
     def end(self, connection: Watched) -> bool:
         """The call is over; whether it was cut short."""
@@ -73,7 +77,14 @@ class Watchdog:
             if thread is None or self._deadlines:
                 return
             self._changed.notify_all()
+        until = time.monotonic() + _REST_PATIENCE
         thread.join(_REST_PATIENCE)
+        # Python is done with it a moment before the system is, and warns of a fork by what the system says.
+        while Path(f"/proc/self/task/{thread.native_id}").exists() and time.monotonic() < until:
+            time.sleep(_LOOK)
+        with self._lock:
+            if self._thread is thread and not thread.is_alive():
+                self._thread = None
 
     def _watch(self) -> None:
         with self._lock:
@@ -84,7 +95,7 @@ class Watchdog:
                     connection.cut()
                 # Calls end long before their deadlines, so it seldom wakes; once it finds no call, it ends.
                 if not self._deadlines:
-                    self._thread = None
+                    self._is_watching = False
                     return
                 self._wakes_at = min(self._deadlines.values())
                 self._changed.wait(self._wakes_at - now)
