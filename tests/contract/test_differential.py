@@ -35,7 +35,7 @@ from moltnet_core import (
 )
 from moltnet_core.timestamps import normalise, truncate
 
-EXAMPLES = 200
+EXAMPLES = 100  # of each backend; the tests have to end soon
 
 # -- what histories are made of: few ids, so that they meet ------------------------------------------
 

@@ -55,7 +55,7 @@ class Dialect(ABC):
         return name
 
     def whole_table(self, name: str) -> str:
-        """The same, where something else has taken the table's name (:mod:`moltnet_sql.covering`)."""
+        """The same, where something else has taken the table's name (``moltnet_sql.covering``)."""
         return self.table(name)
 
     def use_names(self) -> str | None:
