@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
@@ -21,8 +20,6 @@ from moltnet_sql import SqlDatabase, SqlDriver, SqlMigrationLog, Unit
 from moltnet_sql.schema import TABLES, missing_from
 
 __all__ = ["PostgresDriver"]
-
-_log = logging.getLogger("moltnet_postgres")
 
 
 class PostgresDatabase(SqlDatabase, peewee.PostgresqlDatabase):

@@ -83,11 +83,6 @@ class PostgresPool:
         """PostgreSQL lets many write at once."""
         return nullcontext()
 
-    @property
-    def in_use(self) -> int:
-        """How many connections are in calls now."""
-        return len(self._leased)
-
     def take(self) -> Connection:
         """A connection that nobody else uses.
 
