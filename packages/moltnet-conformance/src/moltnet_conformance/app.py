@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from moltnet_conformance.catalogue import catalogue
 from moltnet_core import MoltnetError
 from moltnet_core.config import parse_url
 from moltnet_core.plugins import load_backend
@@ -47,6 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands.add_parser("clauses", help="list the clauses, with the contract's sentences")
     chosen = parser.parse_args(arguments)
     if chosen.command == "clauses":
+        from moltnet_conformance.catalogue import catalogue  # pytest is to see the clauses first
+
         sys.stdout.write("\n".join(catalogue()) + "\n")
         return 0
     try:

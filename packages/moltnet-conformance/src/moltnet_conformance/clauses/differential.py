@@ -13,7 +13,7 @@ from moltnet_conformance.harness import Harness, Place
 from moltnet_conformance.histories import Histories
 from moltnet_conformance.plugin import PROFILE
 
-EXAMPLES = {"quick": 60, "deep": 2000}
+EXAMPLES = {"quick": 200, "deep": 2000}
 clause = Group("differential")
 
 
