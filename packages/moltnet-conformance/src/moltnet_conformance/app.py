@@ -44,7 +44,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     run.add_argument("--report", type=Path, metavar="FILE", help="write what each clause came to into a JSON file")
     run.add_argument("--profile", choices=("quick", "deep"), default="quick", help="how many histories are generated")
     commands.add_parser("clauses", help="list the clauses, with the contract's sentences")
+    commands.add_parser("selftest", help="show that the kit notices broken backends: takes some minutes")
     chosen = parser.parse_args(arguments)
+    if chosen.command == "selftest":
+        return _selftest()
     if chosen.command == "clauses":
         from moltnet_conformance.catalogue import catalogue  # pytest is to see the clauses first
 
@@ -66,6 +69,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _cannot(problem: str) -> int:
     sys.stderr.write(f"moltnet-conformance: {problem}\n")
     return 2
+
+
+def _selftest() -> int:
+    from moltnet_conformance.mutants import all_mutants
+    from moltnet_conformance.selftest import fates, matrix
+
+    found = fates(all_mutants())
+    from moltnet_conformance.clauses import all_clauses
+
+    sys.stdout.write("\n".join(matrix(found, all_clauses())) + "\n")
+    return 0 if all(fate.is_as_it_should for fate in found) else 1
 
 
 def _run(backend: str, location: str, report: Path | None, profile: str) -> int:

@@ -14,6 +14,7 @@ from moltnet_core import (
     Counts,
     DirectConversation,
     Message,
+    MoltnetError,
     Page,
     PageRequest,
     Part,
@@ -114,6 +115,11 @@ def everything(store: Store) -> tuple[list[Any], Counts, Page[Any]]:
     return whole, store.counts(), store.list_artifacts(page=PageRequest(limit=1000))
 
 
+def contract_error(error: MoltnetError) -> type[BaseException]:
+    """The contract's class of an error, which a backend may raise a subclass of."""
+    return next(base for base in type(error).__mro__ if base.__module__ == MoltnetError.__module__)
+
+
 def ids(page: Page[Any]) -> list[str]:
     """The ids of a page's items."""
     return [getattr(item, "id", None) or item.agent_id for item in page.items]
@@ -164,9 +170,12 @@ def looked_up(store: Store, text: str) -> list[Any]:
 
 
 def walk(read: Callable[[PageRequest], Page[Any]], limit: int, *, forwards: bool) -> Iterator[Page[Any]]:
-    """The pages of a listing, from the oldest on or from the newest back."""
+    """The pages of a listing, from the oldest on or from the newest back. No cursor comes twice, so that it ends."""
     page = read(PageRequest(after=START if forwards else None, limit=limit))
     yield page
+    used: set[str] = set()
     while cursor := page.info.next_after if forwards else page.info.next_before:
+        assert cursor not in used, "the walk goes in a circle"
+        used.add(cursor)
         page = read(PageRequest(after=cursor, limit=limit) if forwards else PageRequest(before=cursor, limit=limit))
         yield page

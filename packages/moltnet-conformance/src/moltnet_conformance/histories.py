@@ -11,7 +11,7 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
-from moltnet_conformance.building import walk
+from moltnet_conformance.building import contract_error, walk
 from moltnet_conformance.harness import Place
 from moltnet_conformance.strategies import (
     credentials,
@@ -47,7 +47,7 @@ def outcome(call: Callable[[Store], Any], store: Store) -> tuple[str, Any]:
     try:
         return "returns", call(store)
     except MoltnetError as error:
-        return type(error).__name__, (error.__dict__, error.committed)
+        return contract_error(error).__name__, (error.__dict__, error.committed)
 
 
 def final(store: Store) -> list[Any]:

@@ -13,25 +13,14 @@ from moltnet_conformance.clauses import all_clauses
 from moltnet_conformance.harness import Harness, Place
 from moltnet_core import Store
 
-__all__ = ["ConformanceSuite"]
+__all__ = ["CLAUSES", "ClauseFixtures", "ConformanceSuite"]
 CLAUSES = {clause.method: clause for clause in all_clauses()}
 
 
-class ConformanceSuite:
-    """Every clause as a test. A subclass whose name begins with ``Test``, in a file of tests, names a harness."""
+class ClauseFixtures:
+    """What clauses ask for."""
 
     harness: ClassVar[type[Harness]]
-
-    deviations: ClassVar[Mapping[str, str]] = {}
-    """By the id of a clause, why the backend does not keep it. One that it keeps after all is a failure."""
-
-    def __init_subclass__(cls) -> None:
-        super().__init_subclass__()
-        known = {clause.clause_id for clause in CLAUSES.values()}
-        if unknown := sorted(set(cls.deviations) - known):
-            raise ValueError(f"{cls.__name__}.deviations names clauses that there are not: {', '.join(unknown)}")
-        if own := sorted(set(vars(cls)) & {*CLAUSES, "place", "store"}):
-            raise TypeError(f"{cls.__name__} replaces {', '.join(own)}: name a deviation instead")
 
     @pytest.fixture
     def place(self, tmp_path: Path) -> Iterator[Place]:
@@ -50,6 +39,21 @@ class ConformanceSuite:
         prepared = given(store) if given is not None else None
         with prepared if isinstance(prepared, AbstractContextManager) else nullcontext():
             yield store
+
+
+class ConformanceSuite(ClauseFixtures):
+    """Every clause as a test. A subclass whose name begins with ``Test``, in a file of tests, names a harness."""
+
+    deviations: ClassVar[Mapping[str, str]] = {}
+    """By the id of a clause, why the backend does not keep it. One that it keeps after all is a failure."""
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        known = {clause.clause_id for clause in CLAUSES.values()}
+        if unknown := sorted(set(cls.deviations) - known):
+            raise ValueError(f"{cls.__name__}.deviations names clauses that there are not: {', '.join(unknown)}")
+        if own := sorted(set(vars(cls)) & {*CLAUSES, "place", "store"}):
+            raise TypeError(f"{cls.__name__} replaces {', '.join(own)}: name a deviation instead")
 
 
 for _name, _clause in CLAUSES.items():
