@@ -14,32 +14,6 @@ from moltnet_core import Actor, Message, MessageOrigin, Part, Store
 clause = Group("errors leave no trace", given=fill)
 
 
-NO_URLS = [
-    "ftp://h",
-    "javascript:alert(1)",
-    "h",
-    "/p",
-    "//h",
-    "http:",
-    "http://",
-    "https:///p",
-    "http://:80/",
-    "http://u@/",
-]
-
-
-NO_URLS += [
-    " http://h",
-    "data:,x",
-    "file:///etc/passwd",
-    "http//h",
-    "http://[::1",
-    "mailto:a@b",
-    "\nhttps://h",
-    "xhttps://h",
-]
-
-
 ANYWHERE: dict[str, Callable[[str], Message]] = {
     "message.network_id": lambda text: message("m9", network_id=text),
     "message.from.type": lambda text: message("m9", sender=Actor(text, "a")),
