@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from click.testing import Result
-from tests.contract.building import LOCATIONS, having
+from tests.backends import LOCATIONS, having
 
 from moltnet_core import open_store
 from moltnet_core.driver import SupportsMigrations

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from tests.contract.building import message, room
-
+from moltnet_conformance.building import message, room
 from moltnet_core import Store, open_store
 
 __all__ = ["TIME", "opened", "read", "stored_message", "stored_room", "url_of", "with_messages", "write"]

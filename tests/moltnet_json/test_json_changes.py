@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.contract.building import everything, message, room
 from tests.moltnet_json.snapshots import opened, read, with_messages, write
 
+from moltnet_conformance.building import everything, message, room
 from moltnet_core import CorruptStoreError, Store, StoreBusyError, StoreUnavailableError
 
 

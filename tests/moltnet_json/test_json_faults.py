@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.contract.building import everything, message
 from tests.moltnet_json.snapshots import opened, read, with_messages
 
+from moltnet_conformance.building import everything, message
 from moltnet_core import (
     DuplicateMessageError,
     MoltnetError,

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 from tests.children import tree
-from tests.contract.building import everything, message, room
 from tests.moltnet_json.snapshots import opened, read, url_of, with_messages, write
 from tests.privileges import run_unprivileged
 
+from moltnet_conformance.building import everything, message, room
 from moltnet_core import (
     ConfigError,
     ReadOnlyStoreError,

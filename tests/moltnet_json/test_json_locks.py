@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 from tests.children import Child, listen, open_descriptors, outcome, run_script, tell
-from tests.contract.building import message
 from tests.moltnet_json.snapshots import opened, with_messages
 
+from moltnet_conformance.building import message
 from moltnet_core import StoreBusyError
 
 Start = Callable[..., Child]
@@ -168,7 +168,7 @@ def test_a_refused_opening_leaves_nothing_open(path: Path) -> None:
 FORK = """
 import os, sys
 from pathlib import Path
-from tests.contract.building import message
+from moltnet_conformance.building import message
 from tests.children import open_descriptors
 from tests.moltnet_json.snapshots import opened
 from moltnet_core import StoreBusyError

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.contract.building import at, dm, ids, message, records, room, thread
 from tests.moltnet_json.snapshots import TIME, opened, read, stored_message, stored_room, write
 
+from moltnet_conformance.building import at, dm, ids, message, records, room, thread
 from moltnet_core import (
     START,
     CorruptRecordError,

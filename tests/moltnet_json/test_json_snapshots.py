@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.contract.building import agent, at, dm, message, room, thread
 from tests.moltnet_json.snapshots import TIME, opened, read, stored_message, stored_room, with_messages, write
 
+from moltnet_conformance.building import agent, at, dm, message, room, thread
 from moltnet_core import CorruptStoreError, RoomExistsError
 
 KEYS = ("rooms", "removed_rooms", "room_messages", "threads", "thread_messages", "direct_messages", "direct_members")

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 from tests.children import run_script
-from tests.contract.building import ids, message, records
 from tests.moltnet_json.snapshots import opened, read, with_messages
+
+from moltnet_conformance.building import ids, message, records
 
 
 def test_readers_go_on_while_a_write_waits_for_the_disk(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -40,7 +41,7 @@ def test_readers_go_on_while_a_write_waits_for_the_disk(path: Path, monkeypatch:
 FORGOTTEN = """
 import sys
 from pathlib import Path
-from tests.contract.building import message
+from moltnet_conformance.building import message
 from tests.moltnet_json.snapshots import opened
 store = opened(Path(sys.argv[1]))
 store.append_message(message("m9"))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from tests.contract.building import agent, dm, message, room, thread
 
+from moltnet_conformance.building import agent, dm, message, room, thread
 from moltnet_core import (
     START,
     CorruptRecordError,

@@ -9,10 +9,10 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from tests.contract.building import agent, message, room, thread
-from tests.contract.recording import record
 from tests.postgres.server import Server
 
+from moltnet_conformance.building import agent, message, room, thread
+from moltnet_conformance.recording import record
 from moltnet_core import AgentRegistration, Store, StoreUnavailableError, ValidationError, open_store
 from moltnet_postgres.connections import PostgresSession
 from moltnet_postgres.dialect import quoted

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tests.contract.building import agent, dm, message, room, thread
 from tests.moltnet_postgres.support import Place
 from tests.postgres.proxy import Proxy
 
+from moltnet_conformance.building import agent, dm, message, room, thread
 from moltnet_core import PageRequest, Part, Store
 
 __all__ = ["LIMITS", "counted"]

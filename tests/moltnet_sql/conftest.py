@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.contract.building import LOCATIONS
+from tests.backends import LOCATIONS
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

@@ -65,6 +65,10 @@ class Backend:
     :param powers: of :class:`Power`.
     :param time_digits: fractional digits of a second that are stored: 9 or 6.
     :param migration_target: what migrations for this backend are written for (``"sql:sqlite"``), if it has any.
+    :param sublocation: from a store's URL and a label (letters, digits and ``_``) to the URL of a place beside it,
+        where no store is yet: another file, another schema. The conformance kit makes its places so.
+        :func:`moltnet_core.config.locations.file_beside` is ready-made.
+    :param drop_sublocation: removes everything at a place that ``sublocation`` named; it is given no other.
     :param api_version: the interface it was written for; leave it out.
     """
 
@@ -78,6 +82,8 @@ class Backend:
     powers: frozenset[str] = attrs.field(default=frozenset(), converter=_capabilities)
     time_digits: int = 9
     migration_target: str | None = None
+    sublocation: Callable[[str, str], str] | None = None
+    drop_sublocation: Callable[[str], None] | None = None
     api_version: int = API_VERSION
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from moltnet_core.backend import Backend, Power, Trait
-from moltnet_core.config import file_url
+from moltnet_core.config import drop_file, file_beside, file_url
 from moltnet_core.driver import Driver
 from moltnet_core.plugins import hookimpl
 from moltnet_json.settings import JSONSettings
@@ -27,6 +27,8 @@ BACKEND = Backend(
     traits=(Trait.PERSISTENT,),
     powers=(Power.READ_ONLY, Power.ONLINE_BACKUP),
     time_digits=9,
+    sublocation=file_beside,
+    drop_sublocation=drop_file,
 )
 
 

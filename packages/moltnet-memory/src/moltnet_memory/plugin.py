@@ -28,6 +28,7 @@ BACKEND = Backend(
     settings=MemorySettings,
     open=_open,
     from_url=bare_url,
+    sublocation=lambda location, label: location,  # each opening is a store of its own
 )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from moltnet_core.backend import Backend, Power, Trait
-from moltnet_core.config import file_url
+from moltnet_core.config import drop_file, file_beside, file_url
 from moltnet_core.driver import Driver
 from moltnet_core.migrations import Migration
 from moltnet_core.plugins import hookimpl
@@ -30,6 +30,8 @@ BACKEND = Backend(
     traits=(Trait.PERSISTENT, Trait.MULTI_PROCESS),
     powers=(Power.READ_ONLY, Power.MIGRATIONS, Power.ONLINE_BACKUP),
     time_digits=9,
+    sublocation=file_beside,
+    drop_sublocation=drop_file,
     migration_target="sql:sqlite",
 )
 

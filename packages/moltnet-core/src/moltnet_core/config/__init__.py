@@ -23,7 +23,7 @@ if TYPE_CHECKING:
         variable_name,
     )
     from moltnet_core.config.file import SEARCHED_NAMES, ConfigFile, find_config_file, load_config_file
-    from moltnet_core.config.locations import bare_url, check_path, dsn_url, file_url
+    from moltnet_core.config.locations import bare_url, check_path, drop_file, dsn_url, file_beside, file_url
     from moltnet_core.config.redaction import redact_url
     from moltnet_core.config.resolve import DEFAULT_KIND, ResolvedConfig, resolve_config
     from moltnet_core.config.server import DEFAULT_NETWORK, declared_rooms, network_id, path_without_options
@@ -54,7 +54,9 @@ __all__ = [
     "check_path",
     "declared_rooms",
     "describe",
+    "drop_file",
     "dsn_url",
+    "file_beside",
     "file_url",
     "find_config_file",
     "load_config_file",
@@ -81,7 +83,7 @@ _NAMES = {
         "variable_name",
     ),
     "file": ("SEARCHED_NAMES", "ConfigFile", "find_config_file", "load_config_file"),
-    "locations": ("bare_url", "check_path", "dsn_url", "file_url"),
+    "locations": ("bare_url", "check_path", "drop_file", "dsn_url", "file_beside", "file_url"),
     "redaction": ("redact_url",),
     "resolve": ("DEFAULT_KIND", "ResolvedConfig", "resolve_config"),
     "server": ("DEFAULT_NETWORK", "declared_rooms", "network_id", "path_without_options"),

@@ -9,14 +9,15 @@
 
 from __future__ import annotations
 
+from glob import escape
 from pathlib import Path
 from typing import Any
 
 from moltnet_core.config.settings import setting_names
-from moltnet_core.config.url import StoreUrl
+from moltnet_core.config.url import StoreUrl, parse_url
 from moltnet_core.errors import ConfigError
 
-__all__ = ["bare_url", "check_path", "dsn_url", "file_url"]
+__all__ = ["bare_url", "check_path", "drop_file", "dsn_url", "file_beside", "file_url"]
 
 
 def file_url(url: StoreUrl) -> dict[str, str]:
@@ -57,6 +58,19 @@ def bare_url(url: StoreUrl) -> dict[str, str]:
     if url.authority or url.path:
         raise ConfigError(url.redacted, None, f"this backend has no host and no path: {url.scheme}://")
     return dict(url.query)
+
+
+def file_beside(location: str, label: str) -> str:
+    """The ``sublocation`` of a backend whose places are files: beside ``mydb:///a.db`` that is ``mydb:///a.db.label``."""
+    head, question, query = location.partition("?")
+    return f"{head}.{label}{question}{query}"
+
+
+def drop_file(location: str) -> None:
+    """The ``drop_sublocation`` of such a backend: removes the file, and what the engine keeps beside it by its name."""
+    path = Path(parse_url(location).path)
+    for found in path.parent.glob(f"{escape(path.name)}*"):
+        found.unlink(missing_ok=True)
 
 
 def check_path(path: Path) -> str | None:

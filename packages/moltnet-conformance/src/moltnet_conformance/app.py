@@ -1,0 +1,96 @@
+"""The ``moltnet-conformance`` command."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from moltnet_core import MoltnetError
+from moltnet_core.config import parse_url
+from moltnet_core.plugins import load_backend
+
+__all__ = ["main"]
+SUITE = """
+from moltnet_conformance import ConformanceSuite, Harness
+
+
+class Given(Harness):
+    backend = {backend!r}
+    location = {location!r}
+
+
+class Test(ConformanceSuite):
+    harness = Given
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command.
+
+    :return: its exit status: 0 for a conformant backend, 1 for another, 2 where none could be judged.
+    """
+    parser = argparse.ArgumentParser(
+        prog="moltnet-conformance", description="Judges whether a backend of Moltnet's storage keeps the contract."
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    run = commands.add_parser("run", help="judge an installed backend")
+    run.add_argument("name", help="the backend's name, such as sqlite")
+    run.add_argument(
+        "--location", required=True, metavar="URL", help="a place; stores are made beside it, and removed afterwards"
+    )
+    run.add_argument("--report", type=Path, metavar="FILE", help="write what each clause came to into a JSON file")
+    run.add_argument("--profile", choices=("quick", "deep"), default="quick", help="how many histories are generated")
+    commands.add_parser("clauses", help="list the clauses, with the contract's sentences")
+    commands.add_parser("selftest", help="show that the kit notices broken backends: takes some minutes")
+    chosen = parser.parse_args(arguments)
+    if chosen.command == "selftest":
+        return _selftest()
+    if chosen.command == "clauses":
+        from moltnet_conformance.catalogue import catalogue  # pytest is to see the clauses first
+
+        sys.stdout.write("\n".join(catalogue()) + "\n")
+        return 0
+    try:
+        backend = load_backend(chosen.name)[0]
+        parse_url(chosen.location)
+    except MoltnetError as error:
+        return _cannot(str(error))
+    if backend.sublocation is None:
+        return _cannot(
+            f"backend {backend.name} has no rule for places beside a given one (Backend.sublocation). "
+            "Write a harness with new_location, and a ConformanceSuite, and run pytest."
+        )
+    return _run(backend.name, chosen.location, chosen.report, chosen.profile)
+
+
+def _cannot(problem: str) -> int:
+    sys.stderr.write(f"moltnet-conformance: {problem}\n")
+    return 2
+
+
+def _selftest() -> int:
+    from moltnet_conformance.mutants import all_mutants
+    from moltnet_conformance.selftest import fates, matrix
+
+    found = fates(all_mutants())
+    from moltnet_conformance.clauses import all_clauses
+
+    sys.stdout.write("\n".join(matrix(found, all_clauses())) + "\n")
+    return 0 if all(fate.is_as_it_should for fate in found) else 1
+
+
+def _run(backend: str, location: str, report: Path | None, profile: str) -> int:
+    import pytest
+
+    with TemporaryDirectory(prefix="moltnet-conformance-") as folder:
+        suite = Path(folder, "test_backend.py")
+        suite.write_text(SUITE.format(backend=backend, location=location), "utf-8")
+        options = ["-q", "--rootdir", folder, "-c", str(Path(folder, "pytest.ini")), "-p", "no:cacheprovider"]
+        Path(folder, "pytest.ini").write_text("[pytest]\n", "utf-8")
+        if report is not None:
+            options += ["--moltnet-report", str(report.absolute())]
+        status = pytest.main([*options, "--moltnet-profile", profile, str(suite)])
+    return int(status)

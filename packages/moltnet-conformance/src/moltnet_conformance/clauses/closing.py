@@ -1,0 +1,35 @@
+"""A closed store."""
+
+from __future__ import annotations
+
+import pytest
+
+from moltnet_conformance.building import (
+    fill,
+)
+from moltnet_conformance.calls import READS, WRITES
+from moltnet_conformance.clause import Group
+from moltnet_core import (
+    Store,
+    StoreClosedError,
+)
+
+clause = Group("stores")
+
+
+@clause("STORE-003", "4.31", "5.7", "5.2")
+@pytest.mark.parametrize("name", [*READS, *WRITES])
+def a_closed_store_says_so(store: Store, name: str) -> None:
+    fill(store)
+    store.close()
+    store.close()
+    with pytest.raises(StoreClosedError) as caught:
+        {**READS, **WRITES}[name](store)
+    assert caught.value.committed is False
+
+
+@clause("STORE-004", "4.32")
+def what_needs_no_data_works_on_a_closed_store(store: Store) -> None:
+    store.close()
+    assert store.capabilities == store.backend.capabilities
+    assert "closed" in repr(store)

@@ -1,0 +1,68 @@
+"""Powers that a backend does not declare, and reading only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from moltnet_conformance.building import (
+    everything,
+    fill,
+    read_only,
+)
+from moltnet_conformance.calls import READS, WRITES
+from moltnet_conformance.clause import Group
+from moltnet_conformance.harness import Place
+from moltnet_core import (
+    ReadOnlyStoreError,
+    Store,
+    UnsupportedCapabilityError,
+)
+
+clause = Group("powers")
+
+
+@clause("POWER-001", "0.1", "5.12", lacks="read_only")
+def without_read_only_such_an_open_is_refused(place: Place) -> None:
+    location = place.new_location()
+    with pytest.raises(UnsupportedCapabilityError) as caught:
+        place.open(read_only(location))
+    assert (caught.value.__dict__["capability"], caught.value.__dict__["backend"]) == ("read_only", place.backend)
+    assert isinstance(caught.value, NotImplementedError)
+    with pytest.raises(UnsupportedCapabilityError):
+        place.open(location, read_only=True)
+
+
+@clause("POWER-002", "0.1", "5.12", lacks="online_backup")
+def without_online_backup_it_is_refused(store: Store, tmp_path: Any) -> None:
+    fill(store)
+    before = everything(store)
+    with pytest.raises(UnsupportedCapabilityError):
+        store.backup(tmp_path / "backup")
+    assert everything(store) == before
+    assert not (tmp_path / "backup").exists()
+
+
+@clause("POWER-003", "0.1", "4.32", lacks="migrations")
+def without_migrations_the_status_is_empty(store: Store) -> None:
+    status = store.migration_status()
+    assert (status.series, status.pending, status.is_current) == ((), (), True)
+    assert store.migrate() == ()
+
+
+@clause("POWER-004", "5.7", "5.13", "5.2", needs=("read_only",))
+@pytest.mark.parametrize("name", WRITES)
+def a_read_only_store_refuses_to_write(place: Place, name: str) -> None:
+    location = place.new_location()
+    with place.open(location) as store:
+        fill(store)
+        before = everything(store)
+    reader = place.open(read_only(location))
+    assert reader.read_only
+    with pytest.raises(ReadOnlyStoreError) as caught:
+        WRITES[name](reader)
+    assert caught.value.committed is False
+    assert everything(reader) == before
+    for read in READS.values():
+        read(reader)
