@@ -12,6 +12,7 @@ nox.options.reuse_venv = "yes"
 
 ROOT = Path(__file__).parent
 PACKAGES = sorted(path.parent for path in ROOT.glob("packages/*/pyproject.toml"))
+EXAMPLES = sorted(path.parent for path in ROOT.glob("examples/*/pyproject.toml"))  # distributions that nobody publishes
 DEMO_PACKAGES = ["moltnet-core", "moltnet-memory", "moltnet-sql", "moltnet-sqlite", "moltnet-cli"]
 PROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
 
@@ -45,7 +46,7 @@ def demo(session: nox.Session) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """Run the tests against the installed packages and report their coverage. Arguments go to pytest."""
-    install(session, PACKAGES, "test")
+    install(session, PACKAGES + EXAMPLES, "test")
     python(session, "coverage", "erase")
     python(session, "coverage", "run", "-m", "pytest", *session.posargs)
     python(session, "coverage", "combine", "--quiet")
@@ -82,7 +83,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Check types with mypy in strict mode."""
-    install(session, PACKAGES, "types")
+    install(session, PACKAGES + EXAMPLES, "types")
     python(session, "mypy", *session.posargs)
 
 
@@ -106,7 +107,7 @@ def bench(session: nox.Session) -> None:
 @nox.session(default=False)
 def reliability(session: nox.Session) -> None:
     """Run the long tests: kill -9, many processes, full disks, lost servers. They print their figures."""
-    install(session, PACKAGES, "test")
+    install(session, PACKAGES + EXAMPLES, "test")
     python(session, "pytest", "-s", "tests/reliability", *session.posargs)
 
 
