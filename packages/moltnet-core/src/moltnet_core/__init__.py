@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 from moltnet_core._lazy import lazy_names
 
 if TYPE_CHECKING:
+    from moltnet_core.async_opening import open_async_store
+    from moltnet_core.async_snapshot import AsyncSnapshot
+    from moltnet_core.async_store import AsyncStore
     from moltnet_core.backend import Backend, Power, Trait
     from moltnet_core.config import StorageConfig
     from moltnet_core.errors import (
@@ -78,6 +81,8 @@ __all__ = [
     "AppendResult",
     "Artifact",
     "ArtifactFilter",
+    "AsyncSnapshot",
+    "AsyncStore",
     "Backend",
     "BackendApiError",
     "BackendLoadError",
@@ -129,11 +134,15 @@ __all__ = [
     "ValidationError",
     "from_json",
     "hookimpl",
+    "open_async_store",
     "open_store",
     "to_json",
 ]
 
 _NAMES = {
+    "async_opening": ("open_async_store",),
+    "async_snapshot": ("AsyncSnapshot",),
+    "async_store": ("AsyncStore",),
     "backend": (
         "Backend",
         "Power",

@@ -232,6 +232,11 @@ class Driver(ABC):
 
     # -- life ----------------------------------------------------------------------------------------
 
+    @property
+    def concurrency(self) -> int:
+        """How many calls at a time are of use, 1 to 1000: the threads of an asynchronous store."""
+        return 8
+
     def after_commit(self, call: Callable[[], None]) -> None:
         """Make a call when what this thread has just written is committed.
 

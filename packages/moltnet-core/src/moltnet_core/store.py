@@ -65,6 +65,7 @@ from moltnet_core.validation import (
     prepare_registration,
     prepare_room,
 )
+from moltnet_core.walks import Walks
 
 if TYPE_CHECKING:
     from moltnet_core.driver import DriverSnapshot
@@ -138,7 +139,7 @@ def _checked(on_corrupt: OnCorrupt) -> OnCorrupt:
     return on_corrupt
 
 
-class Store:
+class Store(Walks):
     """A store of rooms, messages, threads, direct conversations, artifacts and agents.
 
     :func:`moltnet_core.opening.open_store` makes one. It may be used from any number of threads. Every write is one

@@ -103,6 +103,10 @@ class PostgresDriver(SqlDriver):
             raise RoomNotFoundError(batch[0].message.target.room_id or "")
         return (appended,)
 
+    @property
+    def concurrency(self) -> int:
+        return self._settings.pool_size
+
     def describe(self) -> Mapping[str, str]:
         """Engine, place, role and size, for people."""
         with Unit(self._pool, self._dialect, None) as connection:

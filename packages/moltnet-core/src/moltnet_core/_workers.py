@@ -1,0 +1,182 @@
+"""From an event loop to threads and back: where an asynchronous store's calls run, and what cancelling one does."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from contextvars import copy_context
+from pathlib import Path
+from typing import Any, TypeVar
+
+from moltnet_core.errors import StoreClosedError
+
+__all__ = ["Workers", "alone", "result", "settled"]
+
+_REST_PATIENCE = 1.0  # seconds that a fork waits for threads to end
+_LOOK = 0.0001  # seconds between two looks whether the system's thread has ended
+
+T = TypeVar("T")
+
+
+# -- awaiting ----------------------------------------------------------------------------------------
+
+
+async def result(future: Future[T]) -> T:
+    """What a call comes to. Who is cancelled meanwhile goes on at once.
+
+    A call that has not begun then never does; one that has ends by itself, and its result is dropped.
+    """
+    return await asyncio.wrap_future(future)
+
+
+async def settled(future: Future[T]) -> T:
+    """What a call comes to. Who is cancelled meanwhile goes on once it is settled whether and how the call ended.
+
+    A call that has not begun then never does. For one that has, the ``CancelledError`` gets a note that says how it
+    ended, and its error, if any, as ``__cause__``.
+    """
+    try:
+        return await asyncio.wrap_future(future)
+    except asyncio.CancelledError as cancelled:
+        if future.cancel():
+            raise
+        end = asyncio.wrap_future(future)
+        while not end.done():
+            with suppress(asyncio.CancelledError):  # of the same task again; it is cancelled already
+                await asyncio.wait([end])
+        failure = end.exception()
+        cancelled.add_note(f"the store's call had begun: {_ending(failure)}")
+        if failure is not None:
+            raise cancelled from failure
+        raise
+
+
+def _ending(failure: BaseException | None) -> str:
+    if failure is None:
+        return "what it writes is written"
+    if getattr(failure, "committed", None) is False:
+        return f"it failed and wrote nothing ({type(failure).__name__})"
+    return f"it failed, and whether it has written is not known ({type(failure).__name__})"
+
+
+# -- threads -----------------------------------------------------------------------------------------
+
+
+def _in_own_thread(name: str, call: Callable[[], T]) -> tuple[Future[T], Callable[[], None]]:
+    """Run one call in a thread of its own.
+
+    :returns: its future, and what waits for the thread to end: for a moment only, once the future is done.
+    """
+    executor = ThreadPoolExecutor(1, name)
+    return executor.submit(copy_context().run, call), executor.shutdown
+
+
+async def alone(name: str, call: Callable[[], T]) -> T:
+    """Make one call in a thread of its own; :func:`settled`."""
+    future, join = _in_own_thread(name, call)
+    try:
+        return await settled(future)
+    finally:
+        join()
+
+
+class Workers:
+    """The threads of one store: at most so many, started as they are needed, ended by :meth:`close`.
+
+    Calls begin in the order in which they come. Each sees the context variables of whoever made it.
+    """
+
+    _lock: threading.Lock
+    _executor: ThreadPoolExecutor | None
+    _under_way: set[Future[Any]]
+    _threads: list[threading.Thread]
+
+    def __init__(self, name: str, count: int) -> None:
+        self._name = name
+        self._count = count
+        self._closing: tuple[Future[None], Callable[[], None]] | None = None
+        self._forked()
+        _all_workers.add(self)
+
+    def submit(self, call: Callable[[], T]) -> Future[T]:
+        """Have a call made by one of the threads.
+
+        :raises StoreClosedError: :meth:`close` was called.
+        """
+        with self._lock:
+            if self._closing is not None:
+                raise StoreClosedError
+            if self._executor is None:
+                self._executor = ThreadPoolExecutor(self._count, self._name, self._note_thread)
+            future = self._executor.submit(copy_context().run, call)
+            self._under_way.add(future)
+        future.add_done_callback(self._under_way.discard)
+        return future
+
+    def close(self, last: Callable[[], None]) -> tuple[Future[None], Callable[[], None]]:
+        """Take no more calls; once those that were taken are over, end the threads and make a last call.
+
+        :returns: as :func:`_in_own_thread`; of several calls all return the first one's.
+        """
+        with self._lock:
+            if self._closing is None:
+                executor, self._executor = self._executor, None
+
+                def end() -> None:
+                    if executor is not None:
+                        executor.shutdown()
+                    last()
+
+                self._closing = _in_own_thread(f"{self._name}-closing", end)
+            return self._closing
+
+    def _note_thread(self) -> None:
+        self._threads.append(threading.current_thread())
+
+    # -- fork ----------------------------------------------------------------------------------------
+
+    def before_fork(self) -> None:
+        """End the threads if no call is under way: a process should not fork beside them, and the child has none."""
+        with self._lock:
+            if self._executor is None or self._under_way:
+                return
+            self._executor.shutdown()
+            self._executor = None
+            threads, self._threads = self._threads, []
+        until = time.monotonic() + _REST_PATIENCE
+        for thread in threads:
+            # Python is done with it a moment before the system is, and warns of a fork by what the system says.
+            while Path(f"/proc/self/task/{thread.native_id}").exists() and time.monotonic() < until:
+                time.sleep(_LOOK)
+
+    def _forked(self) -> None:
+        # Threads, and what they were doing, do not exist in the child.
+        self._lock = threading.Lock()
+        self._executor = None
+        self._under_way = set()
+        self._threads = []
+
+    def after_fork_in_child(self) -> None:
+        """Begin anew."""
+        self._forked()
+
+
+_all_workers: weakref.WeakSet[Workers] = weakref.WeakSet()
+
+
+def _for_each(act: Callable[[Workers], None]) -> Callable[[], None]:
+    def hook() -> None:
+        for workers in list(_all_workers):
+            act(workers)
+
+    return hook
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_for_each(Workers.before_fork), after_in_child=_for_each(Workers.after_fork_in_child))
