@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import Future
@@ -44,6 +43,8 @@ class AsyncItems(AsyncIterator[T]):
         return self._ready.popleft()
 
     async def _more(self) -> None:
+        import asyncio
+
         if self._is_awaited:
             raise RuntimeError("another task is waiting for the next item of this iteration")
         loop = asyncio.get_running_loop()

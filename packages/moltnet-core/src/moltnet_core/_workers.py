@@ -1,8 +1,11 @@
-"""From an event loop to threads and back: where an asynchronous store's calls run, and what cancelling one does."""
+"""From an event loop to threads and back: where an asynchronous store's calls run, and what cancelling one does.
+
+Here and beside, ``asyncio`` is imported where it is used: it is slow to import, and ``from moltnet_core import *`` comes
+by without a loop.
+"""
 
 from __future__ import annotations
 
-import asyncio
 import os
 import threading
 import time
@@ -32,6 +35,8 @@ async def result(future: Future[T]) -> T:
 
     A call that has not begun then never does; one that has ends by itself, and its result is dropped.
     """
+    import asyncio
+
     return await asyncio.wrap_future(future)
 
 
@@ -41,6 +46,8 @@ async def settled(future: Future[T]) -> T:
     A call that has not begun then never does. For one that has, the ``CancelledError`` gets a note that says how it
     ended, and its error, if any, as ``__cause__``.
     """
+    import asyncio
+
     try:
         return await asyncio.wrap_future(future)
     except asyncio.CancelledError as cancelled:
@@ -69,12 +76,23 @@ def _ending(failure: BaseException | None) -> str:
 
 
 def _in_own_thread(name: str, call: Callable[[], T]) -> tuple[Future[T], Callable[[], None]]:
-    """Run one call in a thread of its own.
+    """Make one call in a thread of its own. It cannot be cancelled.
 
     :returns: its future, and what waits for the thread to end: for a moment only, once the future is done.
     """
-    executor = ThreadPoolExecutor(1, name)
-    return executor.submit(copy_context().run, call), executor.shutdown
+    future: Future[T] = Future()
+    future.set_running_or_notify_cancel()
+    context = copy_context()
+
+    def run() -> None:
+        try:
+            future.set_result(context.run(call))
+        except BaseException as error:  # noqa: BLE001 - raised where the future is awaited
+            future.set_exception(error)
+
+    thread = threading.Thread(target=run, name=name)
+    thread.start()
+    return future, thread.join
 
 
 async def alone(name: str, call: Callable[[], T]) -> T:
@@ -126,7 +144,7 @@ class Workers:
         """
         with self._lock:
             if self._closing is None:
-                executor, self._executor = self._executor, None
+                executor = self._executor
 
                 def end() -> None:
                     if executor is not None:
@@ -134,6 +152,7 @@ class Workers:
                     last()
 
                 self._closing = _in_own_thread(f"{self._name}-closing", end)
+                self._executor = None
             return self._closing
 
     def _note_thread(self) -> None:
@@ -161,6 +180,8 @@ class Workers:
         self._executor = None
         self._under_way = set()
         self._threads = []
+        if self._closing is not None and not self._closing[0].done():
+            self._closing = None
 
     def after_fork_in_child(self) -> None:
         """Begin anew."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
@@ -82,6 +81,8 @@ class Opening(Awaitable[AsyncStore], AbstractAsyncContextManager[AsyncStore]):
             await self._opened.close()
 
     async def _open(self) -> AsyncStore:
+        import asyncio
+
         made: list[Store] = []
         try:
             await alone("moltnet-opening", lambda: made.append(self._call()))

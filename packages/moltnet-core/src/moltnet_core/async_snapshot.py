@@ -22,7 +22,7 @@ _AT_ONCE: Final = 1000
 
 
 class AsyncSnapshot:
-    """One unchanging view of a store, made by ``AsyncStore.snapshot``: name for name a :class:`~moltnet_core.store.Snapshot`.
+    """One unchanging view of a store: name for name a :class:`~moltnet_core.store.Snapshot`.
 
     Its calls are made one after the other. Once the block is left they raise ``StoreClosedError``.
     """

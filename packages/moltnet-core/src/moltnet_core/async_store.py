@@ -5,7 +5,6 @@ It mirrors :class:`~moltnet_core.store.Store`, which does the work in threads. A
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager
@@ -302,5 +301,7 @@ class AsyncStore(AsyncWalks):
         return await settled(self._submit(partial(call, *args, **options)))
 
     def _submit(self, call: Callable[[], T]) -> Future[T]:
+        import asyncio
+
         asyncio.get_running_loop()  # else nothing is to be begun: nobody could wait for it
         return self._workers.submit(call)
