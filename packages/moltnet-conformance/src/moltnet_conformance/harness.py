@@ -47,6 +47,13 @@ class Harness:
             )
         return beside(self.location, f"kit_{secrets.token_hex(6)}")
 
+    def open(self, location: str, **options: Any) -> Store:
+        """Open a store. A harness may wrap it, so that the clauses judge what stands before a store.
+
+        :param options: of :func:`~moltnet_core.opening.open_store`.
+        """
+        return open_store(location, **options)
+
     def drop(self, location: str) -> None:
         """Remove what is at a location of :meth:`new_location`; its stores have been closed."""
         remove = self.described().drop_sublocation
@@ -80,7 +87,7 @@ class Place:
         """Open a store, at a new location unless one is given."""
         plugins = [*self._harness.plugins, *options.pop("plugins", ())]
         where = self.new_location() if location is None else location
-        store = open_store(where, environ={}, plugins=plugins, **options)
+        store = self._harness.open(where, environ={}, plugins=plugins, **options)
         self._stores.append(store)
         return store
 

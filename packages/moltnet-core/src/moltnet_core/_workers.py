@@ -1,7 +1,7 @@
 """From an event loop to threads and back: where an asynchronous store's calls run, and what cancelling one does.
 
-Here and beside, ``asyncio`` is imported where it is used: it is slow to import, and ``from moltnet_core import *`` comes
-by without a loop.
+Here and beside, ``asyncio`` is imported where it is used: it is slow to import, and ``from moltnet_core import *``
+comes by here without a loop.
 """
 
 from __future__ import annotations
