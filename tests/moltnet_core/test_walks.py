@@ -189,5 +189,3 @@ def test_a_long_walk_keeps_one_page_in_memory() -> None:
         assert tracemalloc.get_traced_memory()[1] < 5_000_000
     finally:
         tracemalloc.stop()
-
-
