@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from itertools import islice
 from typing import TypeVar
 
-from moltnet_core._workers import Workers
+from moltnet_core._workers import Workers, result
 
 __all__ = ["AsyncItems"]
 
@@ -43,16 +43,13 @@ class AsyncItems(AsyncIterator[T]):
         return self._ready.popleft()
 
     async def _more(self) -> None:
-        import asyncio
-
         if self._is_awaited:
             raise RuntimeError("another task is waiting for the next item of this iteration")
-        loop = asyncio.get_running_loop()
         if self._reading is None or self._reading.done():  # else a task was cancelled while it waited for this
             self._reading = self._workers.submit(self._read)
         self._is_awaited = True
         try:
-            await asyncio.wrap_future(self._reading, loop=loop)
+            await result(self._reading)
         finally:
             self._is_awaited = False
 

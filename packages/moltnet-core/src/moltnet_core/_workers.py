@@ -30,6 +30,26 @@ T = TypeVar("T")
 # -- awaiting ----------------------------------------------------------------------------------------
 
 
+async def _until_done(future: Future[Any]) -> None:
+    # asyncio.wrap_future complains where an interrupt cancels a task that is just being woken, and where a loop is
+    # closed before a call that it has left is over.
+    import asyncio
+
+    loop = asyncio.get_running_loop()
+    waiter: asyncio.Future[None] = loop.create_future()
+
+    def wake() -> None:
+        with suppress(asyncio.InvalidStateError):
+            waiter.set_result(None)
+
+    def call_over(_: object) -> None:
+        with suppress(RuntimeError):
+            loop.call_soon_threadsafe(wake)
+
+    future.add_done_callback(call_over)
+    await waiter
+
+
 async def result(future: Future[T]) -> T:
     """What a call comes to. Who is cancelled meanwhile goes on at once.
 
@@ -37,7 +57,12 @@ async def result(future: Future[T]) -> T:
     """
     import asyncio
 
-    return await asyncio.wrap_future(future)
+    try:
+        await _until_done(future)
+    except asyncio.CancelledError:
+        future.cancel()
+        raise
+    return future.result()
 
 
 async def settled(future: Future[T]) -> T:
@@ -49,19 +74,19 @@ async def settled(future: Future[T]) -> T:
     import asyncio
 
     try:
-        return await asyncio.wrap_future(future)
+        await _until_done(future)
     except asyncio.CancelledError as cancelled:
         if future.cancel():
             raise
-        end = asyncio.wrap_future(future)
-        while not end.done():
+        while not future.done():
             with suppress(asyncio.CancelledError):  # of the same task again; it is cancelled already
-                await asyncio.wait([end])
-        failure = end.exception()
+                await _until_done(future)
+        failure = future.exception()
         cancelled.add_note(f"the store's call had begun: {_ending(failure)}")
         if failure is not None:
             raise cancelled from failure
         raise
+    return future.result()
 
 
 def _ending(failure: BaseException | None) -> str:
