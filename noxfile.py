@@ -47,9 +47,9 @@ def demo(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run the tests against the installed packages and report their coverage. Arguments go to pytest."""
     install(session, PACKAGES + EXAMPLES, "test")
-    python(session, "coverage", "erase")
-    python(session, "coverage", "run", "-m", "pytest", *session.posargs)
-    python(session, "coverage", "combine", "--quiet")
+    # Two processes, for most tests wait for a disk, a server or a child; each has a server of its own, so no more.
+    workers = ["-n", "2", "--dist", "loadscope"]
+    python(session, "pytest", "--cov", "--cov-report=", *workers, *session.posargs)
     report = Path(session.create_tmp(), "coverage.json")
     python(session, "coverage", "report")
     python(session, "coverage", "json", "--quiet", "-o", str(report))
