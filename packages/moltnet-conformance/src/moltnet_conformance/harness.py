@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -29,6 +29,9 @@ class Harness:
     plugins: ClassVar[Sequence[object]] = ()
     """Plugins to open stores with; a backend that is not installed can be among them."""
 
+    def __init__(self) -> None:
+        self._labels: dict[str, str] = {}  # of the places beside ``location``, by their URLs
+
     @classmethod
     def described(cls) -> Backend:
         """The backend as it describes itself."""
@@ -45,13 +48,19 @@ class Harness:
                 f"backend {self.backend} has no rule for places beside a given one (Backend.sublocation); "
                 "define new_location in the harness"
             )
-        return beside(self.location, f"kit_{secrets.token_hex(6)}")
+        label = f"kit_{secrets.token_hex(6)}"
+        made = beside(self.location, label)
+        self._labels[made] = label
+        return made
 
     def drop(self, location: str) -> None:
-        """Remove what is at a location of :meth:`new_location`; its stores have been closed."""
-        remove = self.described().drop_sublocation
-        if self.location is not None and remove is not None:
-            remove(location)
+        """Remove what is at a location that :meth:`new_location` has put beside :attr:`location`, and nothing else.
+
+        Its stores have been closed. A harness with a ``new_location`` of its own may want one of these as well.
+        """
+        label, remove = self._labels.pop(location, None), self.described().drop_sublocation
+        if label is not None and self.location is not None and remove is not None:
+            remove(self.location, label)
 
 
 class Place:
@@ -61,6 +70,7 @@ class Place:
         self.backend = harness.backend
         self._harness = harness
         self._folder = folder
+        self._named = 0
         self._locations: list[str] = []
         self._stores: list[Store] = []
 
@@ -71,7 +81,8 @@ class Place:
 
     def new_location(self) -> str:
         """A URL where no store is yet."""
-        folder = self._folder / f"place{len(self._locations) + 1}"
+        self._named += 1
+        folder = self._folder / f"place{self._named}"
         folder.mkdir()
         self._locations.append(self._harness.new_location(folder))
         return self._locations[-1]
@@ -85,9 +96,19 @@ class Place:
         return store
 
     def close(self) -> None:
-        """Close all stores and drop all locations."""
-        with ExitStack() as stack:
-            for location in self._locations:
-                stack.callback(self._harness.drop, location)
-            for store in self._stores:
-                stack.callback(store.close)
+        """Close all stores and drop all locations.
+
+        :raises ExceptionGroup: of those that could not be; all others were.
+        """
+        problems = []
+        stores, self._stores = self._stores, []
+        locations, self._locations = self._locations, []
+        ends = [store.close for store in reversed(stores)]
+        ends += [partial(self._harness.drop, location) for location in locations]
+        for end in ends:
+            try:
+                end()
+            except Exception as error:  # noqa: BLE001 - raised below, with the others
+                problems.append(error)
+        if problems:
+            raise ExceptionGroup(f"stores of {self.backend} could not be closed, or their places not dropped", problems)
