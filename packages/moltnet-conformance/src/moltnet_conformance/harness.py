@@ -58,8 +58,11 @@ class Harness:
 
         Its stores have been closed. A harness with a ``new_location`` of its own may want one of these as well.
         """
-        label, remove = self._labels.pop(location, None), self.described().drop_sublocation
-        if label is not None and self.location is not None and remove is not None:
+        label = self._labels.pop(location, None)
+        if label is None or self.location is None:
+            return
+        remove = self.described().drop_sublocation
+        if remove is not None:
             remove(self.location, label)
 
 
@@ -96,7 +99,7 @@ class Place:
         return store
 
     def close(self) -> None:
-        """Close all stores and drop all locations.
+        """Close all stores and drop all locations. Others can be opened afterwards.
 
         :raises ExceptionGroup: of those that could not be; all others were.
         """
