@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.moltnet_conformance.runs import run, states_of
 
 from moltnet_conformance.app import main
 
@@ -26,23 +23,9 @@ class TestMemory(ConformanceSuite):
 ROOMS = ["-k", "room_00"]
 
 
-def run(folder: Path, text: str, *arguments: str) -> tuple[int, str, Any]:
-    """The exit status of a run of pytest on a file, what it says, and its report."""
-    Path(folder, "test_it.py").write_text(text)
-    Path(folder, "pytest.ini").write_text("[pytest]\nfilterwarnings = error\naddopts = --strict-markers\n")
-    report = folder / "report.json"
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--moltnet-report", str(report), *arguments]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
-    done = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=100, check=False
-    )
-    said = done.stdout + done.stderr
-    return done.returncode, said, json.loads(report.read_text()) if report.exists() else None
-
-
 def states(report: Any) -> dict[str, str]:
-    (suite,) = report["suites"]
-    return {clause["id"]: clause["state"] for clause in suite["clauses"]}
+    (found,) = states_of(report).values()
+    return found
 
 
 @pytest.mark.parametrize("workers", [(), ("-n", "2")])

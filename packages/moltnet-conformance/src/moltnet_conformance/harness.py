@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
+from urllib.parse import quote
 
 from moltnet_core import Backend, Store, open_store
 from moltnet_core.plugins import load_backend
@@ -65,6 +66,13 @@ class Harness:
         if remove is not None:
             remove(self.location, label)
 
+    def backup_location(self, path: Path) -> str:
+        """The URL of a store that is a file made by ``Store.backup``: here ``mydb:////absolute/file``.
+
+        It is asked only of a backend with the power ``online_backup``.
+        """
+        return f"{self.backend}:///{quote(str(path.absolute()))}"
+
 
 class Place:
     """Opens stores of one backend, for one clause."""
@@ -97,6 +105,15 @@ class Place:
         store = open_store(where, environ={}, plugins=plugins, **options)
         self._stores.append(store)
         return store
+
+    def open_backup(self, path: Path, **options: Any) -> Store:
+        """Open a store that is a file made by ``Store.backup``."""
+        return self.open(self._harness.backup_location(path), **options)
+
+    @property
+    def has_plugins(self) -> bool:
+        """Whether stores are opened with plugins that other processes do not know."""
+        return bool(self._harness.plugins)
 
     def close(self) -> None:
         """Close all stores and drop all locations. Others can be opened afterwards.
