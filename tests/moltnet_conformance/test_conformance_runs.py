@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,15 @@ def test_a_deviation_that_is_one_is_expected_to_fail(tmp_path: Path) -> None:
     assert status == 1, said  # it is required
     assert states(report)["ROOM-001"] == "deviates"
     assert report["suites"][0]["problems"] == ["ROOM-001, named as a deviation, is required"]
+
+
+@pytest.mark.parametrize("workers", [(), ("-n", "2")])
+def test_it_is_said_which_histories_were_generated(tmp_path: Path, workers: tuple[str, ...]) -> None:
+    status, said, report = run(tmp_path, SUITE, "-k", "diff_001", "--moltnet-seed", "7", *workers)
+    (note,) = report["suites"][0]["notes"]
+    assert status == 1, said  # it is incomplete
+    assert re.fullmatch(r"DIFF-001: \d{3} histories, --moltnet-seed=7", note)
+    assert f"  {note}\n" in said
 
 
 @pytest.mark.parametrize(

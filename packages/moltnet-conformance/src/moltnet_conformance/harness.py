@@ -75,13 +75,19 @@ class Harness:
 
 
 class Place:
-    """Opens stores of one backend, for one clause."""
+    """Opens stores of one backend, for one clause.
+
+    :ivar location: the last new one.
+    :ivar folder: that was made for it.
+    """
 
     def __init__(self, harness: Harness, folder: Path) -> None:
         self.backend = harness.backend
         self._harness = harness
         self._folder = folder
         self._named = 0
+        self.folder = folder
+        self.location = ""
         self._locations: list[str] = []
         self._stores: list[Store] = []
 
@@ -93,10 +99,11 @@ class Place:
     def new_location(self) -> str:
         """A URL where no store is yet."""
         self._named += 1
-        folder = self._folder / f"place{self._named}"
-        folder.mkdir()
-        self._locations.append(self._harness.new_location(folder))
-        return self._locations[-1]
+        self.folder = self._folder / f"place{self._named}"
+        self.folder.mkdir()
+        self.location = self._harness.new_location(self.folder)
+        self._locations.append(self.location)
+        return self.location
 
     def open(self, location: str | None = None, **options: Any) -> Store:
         """Open a store, at a new location unless one is given."""
@@ -111,9 +118,9 @@ class Place:
         return self.open(self._harness.backup_location(path), **options)
 
     @property
-    def has_plugins(self) -> bool:
-        """Whether stores are opened with plugins that other processes do not know."""
-        return bool(self._harness.plugins)
+    def plugins(self) -> Sequence[object]:
+        """The plugins that stores are opened with, which other processes do not know."""
+        return self._harness.plugins
 
     def close(self) -> None:
         """Close all stores and drop all locations. Others can be opened afterwards.

@@ -83,7 +83,7 @@ def whoever_watches_is_told_of_another_opener_s_append(place: Place) -> None:
             break
     assert wait.result() is True, "it was not told of an append"
     assert any(driver.wait_for_change(SHORT) is False for _ in range(QUIET)), "it is told of changes that nobody made"
-    if shared and not place.has_plugins:
+    if shared and not place.plugins:
         wait = Wait(driver)
         for number in range(1000):
             run(APPEND, location, f"other-{number}")
