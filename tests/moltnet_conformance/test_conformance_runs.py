@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.moltnet_conformance.runs import run, states_of
 
 from moltnet_conformance.app import main
 
@@ -26,23 +24,9 @@ class TestMemory(ConformanceSuite):
 ROOMS = ["-k", "room_00"]
 
 
-def run(folder: Path, text: str, *arguments: str) -> tuple[int, str, Any]:
-    """The exit status of a run of pytest on a file, what it says, and its report."""
-    Path(folder, "test_it.py").write_text(text)
-    Path(folder, "pytest.ini").write_text("[pytest]\nfilterwarnings = error\naddopts = --strict-markers\n")
-    report = folder / "report.json"
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--moltnet-report", str(report), *arguments]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
-    done = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=100, check=False
-    )
-    said = done.stdout + done.stderr
-    return done.returncode, said, json.loads(report.read_text()) if report.exists() else None
-
-
 def states(report: Any) -> dict[str, str]:
-    (suite,) = report["suites"]
-    return {clause["id"]: clause["state"] for clause in suite["clauses"]}
+    (found,) = states_of(report).values()
+    return found
 
 
 @pytest.mark.parametrize("workers", [(), ("-n", "2")])
@@ -73,6 +57,15 @@ def test_a_deviation_that_is_one_is_expected_to_fail(tmp_path: Path) -> None:
     assert status == 1, said  # it is required
     assert states(report)["ROOM-001"] == "deviates"
     assert report["suites"][0]["problems"] == ["ROOM-001, named as a deviation, is required"]
+
+
+@pytest.mark.parametrize("workers", [(), ("-n", "2")])
+def test_it_is_said_which_histories_were_generated(tmp_path: Path, workers: tuple[str, ...]) -> None:
+    status, said, report = run(tmp_path, SUITE, "-k", "diff_001", "--moltnet-seed", "7", *workers)
+    (note,) = report["suites"][0]["notes"]
+    assert status == 1, said  # it is incomplete
+    assert re.fullmatch(r"DIFF-001: \d{3} histories, --moltnet-seed=7", note)
+    assert f"  {note}\n" in said
 
 
 @pytest.mark.parametrize(

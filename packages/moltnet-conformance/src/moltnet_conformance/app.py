@@ -43,6 +43,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     run.add_argument("--report", type=Path, metavar="FILE", help="write what each clause came to into a JSON file")
     run.add_argument("--profile", choices=("quick", "deep"), default="quick", help="how many histories are generated")
+    run.add_argument(
+        "--seed",
+        type=int,
+        metavar="NUMBER",
+        help="generate the histories of this number, which an earlier run has said",
+    )
     commands.add_parser("clauses", help="list the clauses, with the contract's sentences")
     commands.add_parser("selftest", help="show that the kit notices broken backends: takes some minutes")
     chosen = parser.parse_args(arguments)
@@ -63,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f"backend {backend.name} has no rule for places beside a given one (Backend.sublocation). "
             "Write a harness with new_location, and a ConformanceSuite, and run pytest."
         )
-    return _run(backend.name, chosen.location, chosen.report, chosen.profile)
+    return _run(backend.name, chosen.location, chosen.report, chosen.profile, chosen.seed)
 
 
 def _cannot(problem: str) -> int:
@@ -82,7 +88,7 @@ def _selftest() -> int:
     return 0 if all(fate.is_as_it_should for fate in found) else 1
 
 
-def _run(backend: str, location: str, report: Path | None, profile: str) -> int:
+def _run(backend: str, location: str, report: Path | None, profile: str, seed: int | None) -> int:
     import pytest
 
     with TemporaryDirectory(prefix="moltnet-conformance-") as folder:
@@ -92,5 +98,7 @@ def _run(backend: str, location: str, report: Path | None, profile: str) -> int:
         Path(folder, "pytest.ini").write_text("[pytest]\n", "utf-8")
         if report is not None:
             options += ["--moltnet-report", str(report.absolute())]
+        if seed is not None:
+            options += ["--moltnet-seed", str(seed)]
         status = pytest.main([*options, "--moltnet-profile", profile, str(suite)])
     return int(status)
