@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,22 @@ def test_it_is_told_of_each_message_of_a_batch_and_of_replays(store: Store, obse
     assert observer.results == [*results, *again]
     assert [result.replayed for result in observer.results] == [False] * 3 + [True] * 2
     assert all(observer.committed)
+
+
+def test_it_is_told_with_the_whole_call_s_results() -> None:
+    """So that it can do one thing for a batch, at the last of it."""
+    told: list[tuple[str, list[str], bool]] = []
+
+    class Batching:
+        @hookimpl
+        def moltnet_message_appended(self, result: AppendResult, batch: Sequence[AppendResult]) -> None:
+            told.append((result.message.id, [each.message.id for each in batch], result is batch[-1]))
+
+    with open_store("memory://", environ={}, plugins=[Batching()]) as store:
+        store.create_room(Room("general", "net"))
+        store.append_messages([message("m1"), message("m2")])
+        store.append_message(message("m3"))
+    assert told == [("m1", ["m1", "m2"], False), ("m2", ["m1", "m2"], True), ("m3", ["m3"], True)]
 
 
 def test_it_is_not_told_of_what_failed_or_of_reads(store: Store, observer: Observer) -> None:

@@ -380,7 +380,7 @@ class Store:
         with self._writing():
             (appended,) = self._driver.append((new,), retry=retry)
         result = _append_result(new, appended)
-        self._tell(result)
+        self._tell([result])
         return result
 
     def append_messages(self, batch: Iterable[Message], *, retry: bool = False) -> list[AppendResult]:
@@ -395,13 +395,16 @@ class Store:
         with self._writing():
             appended = self._driver.append(news, retry=retry) if news else ()
         results = [_append_result(new, each) for new, each in zip(news, appended, strict=True)]
-        for result in results:
-            self._tell(result)
+        self._tell(results)
         return results
 
-    def _tell(self, result: AppendResult) -> None:
-        if self._plugins.observes_messages:
-            self._driver.after_commit(lambda: self._plugins.message_appended(store=self, result=result))
+    def _tell(self, results: Sequence[AppendResult]) -> None:
+        if results and self._plugins.observes_messages:
+            self._driver.after_commit(lambda: self._tell_each(tuple(results)))
+
+    def _tell_each(self, batch: Sequence[AppendResult]) -> None:
+        for result in batch:
+            self._plugins.message_appended(store=self, result=result, batch=batch)
 
     def get_message(self, message_id: str) -> Message | None:
         """A message, or ``None``.
