@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -88,14 +88,14 @@ def test_the_busiest_rooms(location: str) -> None:
 class Killing:
     """Kills the process after a commit, before the plugin hears of it."""
 
-    @hookimpl
-    def moltnet_message_appended(self, result: AppendResult, batch: Sequence[AppendResult]) -> None:
+    @hookimpl(tryfirst=True)
+    def moltnet_message_appended(self, result: AppendResult) -> None:
         if result.message.id == "late-2":
             os.kill(os.getpid(), signal.SIGKILL)
 
 
 def append_and_die(location: str) -> None:
-    with opened(location, [Killing(), plugin]) as store:
+    with opened(location, [plugin, Killing()]) as store:
         fill(store, 6)
         fill(store, 6, "late")
 

@@ -199,6 +199,26 @@ def test_later_means_after_migrate(location: str) -> None:
         assert [event[0] for event in plugin.events] == ["before", "after"]
 
 
+def test_a_store_that_was_never_told_of_as_opened_is_not_told_of_as_closing(location: str) -> None:
+    told: list[str] = []
+
+    class Telling:
+        @hookimpl
+        def moltnet_store_opened(self) -> None:
+            told.append("opened")
+
+        @hookimpl
+        def moltnet_store_closing(self, store: Store) -> None:
+            told.append("closing")
+            assert store.counts().rooms == 0
+
+    opened(location, Telling(), migrate="later").close()
+    assert told == []
+    with opened(location, Telling(), migrate="later") as store:
+        store.migrate()
+    assert told == ["opened", "closing"]
+
+
 def test_a_gap_in_a_plugin_s_series_is_an_error_before_anything_is_made(location: str, tmp_path: Path) -> None:
     plugin = Mine(CREATE, FILL)
     plugin.steps = plugin.steps[1:]

@@ -157,3 +157,30 @@ def test_one_may_append_itself() -> None:
         store.create_room(Room("general", "net"))
         store.append_message(message("m1"))
         assert store.counts().messages == 2
+
+
+def test_all_hooks_are_called_in_pluggys_order() -> None:
+    """The last one registered first; ``tryfirst`` and ``trylast`` come before and after all."""
+    told: dict[str, list[str]] = {"opened": [], "appended": [], "closing": []}
+
+    def plugin(name: str, **order: bool) -> object:
+        class Telling:
+            @hookimpl(**order)
+            def moltnet_store_opened(self) -> None:
+                told["opened"].append(name)
+
+            @hookimpl(**order)
+            def moltnet_message_appended(self) -> None:
+                told["appended"].append(name)
+
+            @hookimpl(**order)
+            def moltnet_store_closing(self) -> None:
+                told["closing"].append(name)
+
+        return Telling()
+
+    plugins = [plugin("first", tryfirst=True), plugin("a"), plugin("b"), plugin("last", trylast=True)]
+    with open_store("memory://", environ={}, plugins=plugins) as store:
+        store.create_room(Room("general", "net"))
+        store.append_message(message("m1"))
+    assert told == {hook: ["first", "b", "a", "last"] for hook in told}

@@ -200,7 +200,8 @@ class Store:
         """Close the store, once the calls of other threads have returned. Calling it again does nothing."""
         if self._gate.closed:
             return
-        self._plugins.store_closing(store=self)
+        if not self.needs_migration:  # else they were not told that it was opened
+            self._plugins.store_closing(store=self)
         self._abandon()
 
     def _abandon(self) -> None:

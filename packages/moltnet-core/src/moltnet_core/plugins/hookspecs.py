@@ -81,7 +81,11 @@ def moltnet_store_opened(store: Store) -> None:
 
 @hookspec
 def moltnet_store_closing(store: Store) -> None:
-    """Called when a store is about to be closed and still works. An error is logged."""
+    """Called when a store is about to be closed and still works. An error is logged.
+
+    Not for one that was never ready for use: whose open failed, or that was opened with ``migrate="later"`` and not
+    migrated.
+    """
 
 
 @hookspec
