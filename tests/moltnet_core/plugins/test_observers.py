@@ -163,17 +163,17 @@ def test_all_hooks_are_called_in_pluggys_order() -> None:
     """The last one registered first; ``tryfirst`` and ``trylast`` come before and after all."""
     told: dict[str, list[str]] = {"opened": [], "appended": [], "closing": []}
 
-    def plugin(name: str, **order: bool) -> object:
+    def plugin(name: str, *, tryfirst: bool = False, trylast: bool = False) -> object:
         class Telling:
-            @hookimpl(**order)
+            @hookimpl(tryfirst=tryfirst, trylast=trylast)
             def moltnet_store_opened(self) -> None:
                 told["opened"].append(name)
 
-            @hookimpl(**order)
+            @hookimpl(tryfirst=tryfirst, trylast=trylast)
             def moltnet_message_appended(self) -> None:
                 told["appended"].append(name)
 
-            @hookimpl(**order)
+            @hookimpl(tryfirst=tryfirst, trylast=trylast)
             def moltnet_store_closing(self) -> None:
                 told["closing"].append(name)
 

@@ -268,7 +268,7 @@ class Store:
             self._driver.backup(Path(destination))
 
     def _defer(self, pending: Sequence[Migration]) -> None:
-        """Keep the store from use until :meth:`migrate` was called: what ``open_store(…, migrate="later")`` does."""
+        """Keep the store from use until :meth:`migrate` was called, which tells plugins that it is opened."""
         self._pending = tuple(pending)
 
     def held(self, *, write: bool) -> AbstractContextManager[None]:

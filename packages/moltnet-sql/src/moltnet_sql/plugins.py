@@ -23,7 +23,7 @@ def transaction(store: Store, *, write: bool = True) -> Iterator[peewee.Database
     thread, is part of it. Inside the block errors of statements are peewee's.
 
     :param write: whether anything is to be written. A block that only reads sees one state throughout, keeps nobody
-        from writing, and works in a store that was opened read-only.
+        from writing, and works in a store that was opened read-only. The engine need not refuse what it writes.
     :raises UnsupportedCapabilityError: the store is not kept in an SQL database.
     :raises ReadOnlyStoreError: it is to write, and the store was opened read-only or the block around it only reads.
     :raises MigrationRequiredError: the store was opened with ``migrate="later"`` and not migrated yet.
