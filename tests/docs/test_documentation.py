@@ -138,12 +138,15 @@ def test_every_error_has_its_cause_and_cure() -> None:
 
 
 def test_every_hook_is_documented() -> None:
-    page = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")
-    assert "automodule:: moltnet_core.plugins.hookspecs" in page
+    page = (ROOT / "docs" / "hooks.md").read_text(encoding="utf-8")
     hooks = [name for name in hookspecs.__all__ if name.startswith("moltnet_")]
     assert len(hooks) == 7
+    sections = dict(re.findall(r"^## (\w+)\n(.*?)(?=^## |\Z)", page, re.MULTILINE | re.DOTALL))
     for name in hooks:
         assert getattr(hookspecs, name).__doc__, f"{name} has no docstring"
+        assert f"autofunction:: moltnet_core.plugins.hookspecs.{name}" in sections[name]
+        assert f"(#{name})" in page, f"{name} is not in the table"
+        assert re.search(rf"```python\n[^`]*def {name}\(", sections[name]), f"{name} has no example that runs"
 
 
 def test_the_page_of_settings_is_up_to_date() -> None:
