@@ -5,16 +5,19 @@ from __future__ import annotations
 import logging
 import os
 import signal
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
 from activity_support import fill, message, opened, tally, truth
-from tests.children import Child, listen, tell, tree
+from tests.children import WAIT, Child, listen, tell, tree
 
 import moltnet_sql
 from moltnet_activity import RoomActivity, busiest_rooms, plugin, reconcile, recount
+from moltnet_activity.counting import Counted, count
 from moltnet_core import (
     AppendResult,
     DuplicateMessageError,
@@ -191,6 +194,22 @@ def test_a_tally_that_cannot_be_written_does_not_keep_the_store_shut(
 
 
 # -- several processes -------------------------------------------------------------------------------
+
+
+def test_two_that_find_the_same_messages_count_them_once(location: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with opened(location, []) as store:
+        fill(store, 40)
+    monkeypatch.setattr("moltnet_activity.plugin.reconcile", lambda store: 0)  # at the opens
+    both_have_looked = threading.Barrier(2, timeout=WAIT)
+
+    def count_later(store: Store, found: Sequence[Counted]) -> None:
+        both_have_looked.wait()
+        count(store, found)
+
+    monkeypatch.setattr("moltnet_activity.reconciling.count", count_later)
+    with opened(location) as one, opened(location) as other, ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(reconcile, (one, other))) == [30, 30]
+        assert tally(one) == truth(one)
 
 
 def append_some(location: str, name: str) -> None:

@@ -34,19 +34,19 @@ def reconcile(store: Store) -> int:
     :raises StoreBusyError: a lock was not had in time.
     """
     engine = _engine(store)
-    with transaction(store, write=False) as database:
+    with transaction(store, write=False) as database:  # in one state, so that as many are found as are missing
         missing = _missing(database)
+        uncounted, cursor = _find(database, engine, None, min(missing, _ROUND))
     if missing < 0:
         # Somebody deleted messages from the database.
         return recount(store)
-    found, cursor = 0, None
-    while found < missing:
+    count(store, uncounted)
+    found = len(uncounted)
+    while found < missing and cursor is not None:
         with transaction(store, write=False) as database:
             uncounted, cursor = _find(database, engine, cursor, min(missing - found, _ROUND))
         count(store, uncounted)
         found += len(uncounted)
-        if cursor is None:
-            break
     return found
 
 
@@ -87,12 +87,14 @@ def _missing(database: peewee.Database) -> int:
 def _find(
     database: peewee.Database, engine: Engine, cursor: str | None, wanted: int
 ) -> tuple[list[Counted], str | None]:
-    """Messages that are not counted, from the newest on: as many as are wanted, or all there are.
+    """Messages that are not counted, from the newest on: as many as are wanted, or all there are; perhaps none.
 
     :param cursor: the message to go on after.
     :returns: them, and where to go on; ``None`` at the end.
     """
     found: list[Counted] = []
+    if wanted < 1:
+        return found, None
     for message_id, room_id, day, kind, counted in _walk(database, engine, cursor):
         cursor = message_id
         if counted is None and kind in ("room", "thread"):

@@ -400,12 +400,15 @@ class Store:
         return results
 
     def _tell(self, results: Sequence[AppendResult]) -> None:
-        if results and self._plugins.observes_messages:
-            self._driver.after_commit(lambda: self._tell_each(tuple(results)))
+        if not self._plugins.observes_messages:
+            return
+        batch = tuple(results)  # the caller may change the list before the commit
 
-    def _tell_each(self, batch: Sequence[AppendResult]) -> None:
-        for result in batch:
-            self._plugins.message_appended(store=self, result=result, batch=batch)
+        def tell() -> None:
+            for result in batch:
+                self._plugins.message_appended(store=self, result=result, batch=batch)
+
+        self._driver.after_commit(tell)
 
     def get_message(self, message_id: str) -> Message | None:
         """A message, or ``None``.
