@@ -149,10 +149,11 @@ def test_every_hook_is_documented() -> None:
         assert re.search(rf"```python\n[^`]*def {name}\(", sections[name]), f"{name} has no example that runs"
 
 
-def test_the_page_of_settings_is_up_to_date() -> None:
-    made = runpy.run_path(str(ROOT / "docs" / "settings_page.py"))["settings_page"]()
-    page = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
-    assert page == made, "run python3 dev.py docs, which writes docs/settings.md anew"
+@pytest.mark.parametrize("name", ["clauses", "settings"])
+def test_a_page_that_is_made_is_up_to_date(name: str) -> None:
+    made = runpy.run_path(str(ROOT / "docs" / f"{name}_page.py"))[f"{name}_page"]()
+    page = (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8")
+    assert page == made, f"run python3 dev.py docs, which writes docs/{name}.md anew"
 
 
 def test_every_setting_says_what_it_is_for() -> None:

@@ -22,7 +22,7 @@ def run(folder: Path, text: str, *arguments: str) -> tuple[int, str, Any]:
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--moltnet-report", str(report), *arguments]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     done = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=100, check=False
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=280, check=False
     )
     said = done.stdout + done.stderr
     return done.returncode, said, json.loads(report.read_text()) if report.exists() else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -89,12 +90,14 @@ def _selftest() -> int:
 
 
 def _run(backend: str, location: str, report: Path | None, profile: str, seed: int | None) -> int:
-    import pytest
-
     with TemporaryDirectory(prefix="moltnet-conformance-") as folder:
+        os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] = folder  # else it makes one where the command is run
+        import pytest
+
         suite = Path(folder, "test_backend.py")
         suite.write_text(SUITE.format(backend=backend, location=location), "utf-8")
         options = ["-q", "--rootdir", folder, "-c", str(Path(folder, "pytest.ini")), "-p", "no:cacheprovider"]
+        options += ["--basetemp", str(Path(folder, "temporary"))]  # pytest would keep its own
         Path(folder, "pytest.ini").write_text("[pytest]\n", "utf-8")
         if report is not None:
             options += ["--moltnet-report", str(report.absolute())]
