@@ -47,10 +47,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     selftest = commands.add_parser(
         "selftest",
         help="show that the kit notices broken backends",
-        description="Runs the kit on backends that are broken on purpose, one fault each, and shows which clause noticed "
-        "which. Each has to fail every clause that names it, each required clause has to notice at least one, and "
-        "backends that are lawful but odd have to pass all that applies. Takes some minutes. Those on real files need "
-        "the extra moltnet-conformance[selftest]; without it the verdict is INCOMPLETE.",
+        description="Runs the kit on backends that are broken on purpose, one fault each, and shows which clause "
+        "noticed which. Each has to fail every clause that it names, each required clause has to notice at least one, "
+        "and backends that are lawful but odd have to pass all that applies. Takes some minutes. Those on real files "
+        "come with the extra moltnet-conformance[selftest]; without it the verdict is INCOMPLETE.",
         epilog="Exit status: 0 where the verdict is PASSED, else 1.",
     )
     selftest.add_argument("--report", type=Path, metavar="FILE", help="write the matrix into a JSON file")

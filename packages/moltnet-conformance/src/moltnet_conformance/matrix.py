@@ -93,8 +93,7 @@ class Matrix:
         optional = len(self.clauses) - required
         yield (
             f"{required - len(self._idle(required=True))} of {required} required clauses kill a mutant, "
-            f"and {optional - len(idle)} of {optional} of capabilities"
-            + (f" (not {', '.join(idle)})" if idle else "")
+            f"and {optional - len(idle)} of {optional} of capabilities" + (f" (not {', '.join(idle)})" if idle else "")
         )
         if not self.is_complete:
             yield LEFT_OUT

@@ -122,13 +122,13 @@ class LastOfABatch(MemoryDriver):
 @mutant("participants are kept without their networks", "DM-003", "ID-003")
 class ParticipantsWithoutNetworks(MemoryDriver):
     def append(self, batch: Sequence[NewMessage], *, retry: bool = False) -> Sequence[Appended]:
-        changed = []
-        for new in batch:
-            if new.dm is not None:
-                names = {each.rpartition(":")[2] for each in new.dm.participant_ids}
-                new = attrs.evolve(new, dm=attrs.evolve(new.dm, participant_ids=tuple(sorted(names))))
-            changed.append(new)
-        return super().append(changed, retry=retry)
+        def changed(new: NewMessage) -> NewMessage:
+            if new.dm is None:
+                return new
+            names = sorted({each.rpartition(":")[2] for each in new.dm.participant_ids})
+            return attrs.evolve(new, dm=attrs.evolve(new.dm, participant_ids=tuple(names)))
+
+        return super().append([changed(new) for new in batch], retry=retry)
 
 
 @mutant("a removed agent leaves its direct conversations", "DM-005")

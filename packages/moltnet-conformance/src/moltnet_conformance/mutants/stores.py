@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Sequence
 from typing import Any
 
 import attrs
 
 from moltnet_conformance.mutants.mutant import Collection
-from moltnet_core import Counts, InvalidCursorError, Message, RoomExistsError
+from moltnet_core import Counts, Message, RoomExistsError
 from moltnet_core.driver import Appended, Lookup, NewMessage
 from moltnet_core.listings import Listing
 from moltnet_core.records import RecordKind

@@ -146,9 +146,7 @@ class OwnTime(Keeps):
 class OwnFullIds(Keeps):
     def kept(self, message: Message) -> Message:
         sender = message.sender
-        return attrs.evolve(
-            message, sender=attrs.evolve(sender, fqid=f"molt://{sender.network_id}/agents/{sender.id}")
-        )
+        return attrs.evolve(message, sender=attrs.evolve(sender, fqid=f"molt://{sender.network_id}/agents/{sender.id}"))
 
 
 @mutant("every number is a double", "NUM-005", "NUM-001", "NUM-003")
