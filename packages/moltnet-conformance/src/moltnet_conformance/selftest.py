@@ -13,14 +13,16 @@ import attrs
 import pytest
 
 from moltnet_conformance.clause import Clause
-from moltnet_conformance.mutants import Mutant, all_mutants
+from moltnet_conformance.mutants import Mutant
+from moltnet_conformance.uninstalled import loaded
 
 __all__ = ["Fate", "fates", "suites"]
 
+ENOUGH = 5  # clauses that a lawful mutant fails
 SUITE = """
 from moltnet_conformance.selftest import suites
 
-globals().update(suites({names!r}))
+globals().update(suites({references!r}))
 """
 
 
@@ -59,15 +61,16 @@ class Fate:
         return not self.problems
 
 
-def suites(names: Iterable[str]) -> dict[str, type[Any]]:
-    """A class of tests for each mutant, of the clauses that it names, or of all."""
+def suites(references: Iterable[str]) -> dict[str, type[Any]]:
+    """A class of tests for each mutant, of the clauses that it names, or of all.
+
+    :param references: of mutants, see :attr:`Mutant.reference`.
+    """
     from moltnet_conformance.suite import CLAUSES, ClauseFixtures
 
-    chosen = set(names)
     made = {}
-    for mutant in all_mutants():
-        if mutant.name not in chosen:
-            continue
+    for mutant in loaded(references):
+        assert isinstance(mutant, Mutant)
         held: dict[str, Any] = {
             name: staticmethod(clause.body) for name, clause in CLAUSES.items() if _holds(mutant, clause)
         }
@@ -82,9 +85,13 @@ def _holds(mutant: Mutant, clause: Clause) -> bool:
 
 
 class _Watch:
-    """Notes what became of each clause, and tries no further values of one that has failed."""
+    """Notes what became of each clause, and tries no further values of one that has failed.
 
-    def __init__(self) -> None:
+    A lawful mutant that has failed some is tried no further at all.
+    """
+
+    def __init__(self, mutants: Iterable[Mutant]) -> None:
+        self.lawful = {mutant.name for mutant in mutants if mutant.is_lawful}
         self.failed: dict[str, dict[str, str]] = {}
         self.otherwise: dict[str, dict[str, str]] = {}
         self.passed: dict[str, set[str]] = {}
@@ -92,7 +99,8 @@ class _Watch:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         name, clause_id = _place(item.nodeid)
-        if clause_id in self.failed.get(name, ()):
+        failed = self.failed.get(name, {})
+        if clause_id in failed or (name in self.lawful and len(failed) >= ENOUGH):
             pytest.skip("it has failed already")
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -132,11 +140,11 @@ def fates(mutants: Iterable[Mutant]) -> list[Fate]:
     :raises RuntimeError: they could not be run.
     """
     chosen = list(mutants)
-    watch = _Watch()
+    watch = _Watch(chosen)
     with TemporaryDirectory(prefix="moltnet-selftest-") as folder:
         # A name of its own, as a process may do this more than once.
         suite = Path(folder, f"test_{Path(folder).name.replace('-', '_')}.py")
-        suite.write_text(SUITE.format(names=[each.name for each in chosen]), "utf-8")
+        suite.write_text(SUITE.format(references=[each.reference for each in chosen]), "utf-8")
         ini = Path(folder, "pytest.ini")
         ini.write_text("[pytest]\n", "utf-8")
         options = ["-q", "--tb=line", "--assert=plain", "-p", "no:cacheprovider", "--rootdir", folder, "-c", str(ini)]

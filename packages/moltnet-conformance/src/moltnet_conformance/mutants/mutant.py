@@ -48,7 +48,7 @@ class Mutant:
     """A backend with one fault, or a lawful one that is only odd. It is the plugin that registers itself.
 
     :param name: as it stands in the matrix.
-    :param module: where it is defined; with the name it can be imported, in other processes too.
+    :param module: where it is defined, in a collection ``mutant``.
     :param fault: what is wrong with it.
     :param clauses: ids of those that have to fail on it, each in its call. None: it is lawful, and all have to pass.
     :param location: where its stores are, after the scheme; ``{}`` stands for a folder.
@@ -69,13 +69,18 @@ class Mutant:
         """Whether it breaks nothing."""
         return not self.clauses
 
+    @property
+    def reference(self) -> str:
+        """What imports it, in other processes too."""
+        return f"{self.module}:mutant.{self.name}"
+
     def harness(self) -> type[Harness]:
         """A harness that opens it."""
         mutant = self
 
         class Broken(Harness):
             backend = mutant.backend.name
-            plugins = (f"{mutant.module}:mutant.{mutant.name}",)
+            plugins = (mutant.reference,)
 
             def new_location(self, tmp_path: Path) -> str:
                 return f"{SCHEME}://{mutant.location.format(tmp_path)}"
