@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import os
+import time
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
 from moltnet_conformance.mutants.sqlite import collection
 from moltnet_core import StoreClosedError
-from moltnet_core.migrations import Migration, apply_pending, read_status
+from moltnet_core.migrations import AppliedMigration, Migration, apply_pending, read_status
 from moltnet_sql.migrations import MigrationHandle, SqlMigrationLog
 from moltnet_sqlite.driver import SQLiteDriver
 from moltnet_sqlite.migrations import MIGRATIONS, SERIES
 from moltnet_sqlite.settings import SQLiteSettings
 
 mutant = collection()
+
+LONG_ENOUGH = 0.5  # seconds, for other processes to look as well
 
 
 class _Forgets(SqlMigrationLog):
@@ -24,6 +28,12 @@ class _Forgets(SqlMigrationLog):
 
 
 class _DoesNotLook(SqlMigrationLog):
+    def read(self) -> Sequence[AppliedMigration]:
+        found = super().read()
+        if not found:
+            time.sleep(LONG_ENOUGH)
+        return found
+
     def apply(self, migration: Migration) -> bool:
         with self._transaction(write=True) as database:
             self._create_tables()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Any
@@ -18,6 +19,8 @@ from moltnet_sqlite.driver import SQLiteDriver
 from moltnet_sqlite.settings import SQLiteSettings
 
 mutant = collection()
+
+A_MOMENT = 0.003  # seconds between two transactions, so that others come between them every time
 
 
 @mutant("every statement commits by itself", "DUP-004", "LOAD-003")
@@ -41,6 +44,7 @@ class MembersInTwo(SQLiteDriver):
         room: Room | None = self.get(Lookup.ROOM, room_id)
         if room is None:
             raise RoomNotFoundError(room_id)
+        time.sleep(A_MOMENT)
         members = tuple(sorted({*room.members, *add} - set(remove)))
         return self.reconcile_room(attrs.evolve(room, members=members))
 
@@ -51,6 +55,7 @@ class RegistersInTwo(SQLiteDriver):
         stored: AgentRegistration | None = self.get(Lookup.AGENT, registration.agent_id)
         if stored is not None and not rebind and stored.credential_key != registration.credential_key:
             raise AgentCredentialError(registration.agent_id)
+        time.sleep(A_MOMENT)
         return super().save_agent(registration, rebind=True)
 
 
@@ -58,6 +63,7 @@ class RegistersInTwo(SQLiteDriver):
 class CountsInTwo(SQLiteDriver):
     def append(self, batch: Sequence[NewMessage], *, retry: bool = False) -> Sequence[Appended]:
         counted = {new.dm.id: self._count(new.dm.id) for new in batch if new.dm is not None}
+        time.sleep(A_MOMENT)
         found = super().append(batch, retry=retry)
         for dm_id, before in counted.items():
             added = sum(
