@@ -111,3 +111,41 @@ def test_the_command_lists_clauses_and_says_what_it_cannot_judge(capsys: pytest.
     assert "`ROOM-001`" in capsys.readouterr().out
     assert main(["run", "nothing", "--location", "nothing://"]) == 2
     assert main(["run", "memory", "--location", "not a url"]) == 2
+
+
+UNINSTALLED = """
+import attrs
+from moltnet_core import hookimpl
+from moltnet_sqlite.migrations import MIGRATIONS
+from moltnet_sqlite.plugin import BACKEND as SQLITE
+
+BACKEND = attrs.evolve(SQLITE, name="mine")
+
+@hookimpl
+def moltnet_register_backend():
+    return BACKEND
+
+@hookimpl
+def moltnet_migrations(backend):
+    return MIGRATIONS if backend is BACKEND else ()
+"""
+OF_UNINSTALLED = """
+from moltnet_conformance import ConformanceSuite, Harness
+
+class Mine(Harness):
+    backend = "mine"
+    plugins = ("my_backend",)
+    def new_location(self, tmp_path): return f"mine:///{tmp_path}/db"
+
+class TestMine(ConformanceSuite):
+    harness = Mine
+"""
+
+
+def test_a_backend_that_is_not_installed_is_reached_by_the_processes_that_clauses_start(tmp_path: Path) -> None:
+    (tmp_path / "my_backend.py").write_text(UNINSTALLED, "utf-8")
+    started = ("OPEN-003", "FORK-001", "KILL-002", "PROC-001", "PROC-002")
+    chosen = " or ".join(each.lower().replace("-", "_") for each in started)
+    status, said, report = run(tmp_path, OF_UNINSTALLED, "-k", chosen)
+    assert (status, report["suites"][0]["verdict"]) == (1, "INCOMPLETE"), said
+    assert {each for each, state in states(report).items() if state == "passed"} == set(started)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import quote
 
+from moltnet_conformance.uninstalled import loaded
 from moltnet_core import Backend, Store, open_store
 from moltnet_core.plugins import load_backend
 
@@ -28,7 +29,11 @@ class Harness:
     """The URL of a place of the backend. It is not opened: stores go beside it, by ``Backend.sublocation``."""
 
     plugins: ClassVar[Sequence[object]] = ()
-    """Plugins to open stores with; a backend that is not installed can be among them."""
+    """Plugins to open stores with; a backend that is not installed can be among them.
+
+    A text names what to import, as in an entry point: ``"my_backend"`` or ``"my_backend:PLUGIN"``. Clauses that start
+    processes need it so, or as a module: another object does not get there.
+    """
 
     def __init__(self) -> None:
         self._labels: dict[str, str] = {}  # of the places beside ``location``, by their URLs
@@ -36,7 +41,7 @@ class Harness:
     @classmethod
     def described(cls) -> Backend:
         """The backend as it describes itself."""
-        return load_backend(cls.backend, cls.plugins)[0]
+        return load_backend(cls.backend, loaded(cls.plugins))[0]
 
     def new_location(self, tmp_path: Path) -> str:
         """A URL where no store is yet.
@@ -107,7 +112,7 @@ class Place:
 
     def open(self, location: str | None = None, **options: Any) -> Store:
         """Open a store, at a new location unless one is given."""
-        plugins = [*self._harness.plugins, *options.pop("plugins", ())]
+        plugins = [*loaded(self._harness.plugins), *options.pop("plugins", ())]
         where = self.new_location() if location is None else location
         store = open_store(where, environ={}, plugins=plugins, **options)
         self._stores.append(store)
