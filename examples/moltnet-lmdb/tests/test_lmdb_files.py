@@ -59,9 +59,9 @@ def test_a_file_that_was_cut_off(path: Path) -> None:
     """Its pages are found missing, typed; and a process that only reads it does not go near them."""
     whole, refused = path.read_bytes(), 0
     pages = len(whole) // 4096
-    for kept in range(1, pages):
+    for kept in (1, *range(2, pages, 5), pages - 1):
         path.write_bytes(whole[: kept * 4096])
-        if kept in (1, 2, pages // 2, pages - 1):
+        if kept in (1, 2, pages - 1):
             with pytest.raises((CorruptStoreError, StoreUnavailableError)):
                 open_store(f"lmdb:///{path}?mode=ro")
             assert path.read_bytes() == whole[: kept * 4096]
@@ -71,7 +71,7 @@ def test_a_file_that_was_cut_off(path: Path) -> None:
                 assert found == [f"m{number:03}" for number in range(100)]  # nothing but free pages is missing
         except (CorruptStoreError, CorruptRecordError):
             refused += 1
-    assert refused > pages // 2
+    assert refused > pages // 10
 
 
 def test_what_lmdb_leaves_unwritten_is_made_up_for(tmp_path: Path) -> None:

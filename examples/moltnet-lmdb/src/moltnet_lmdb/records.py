@@ -1,48 +1,22 @@
-"""Stored values: records and artifacts as JSON texts, and a record of each domain object."""
+"""Stored values: records and artifacts as JSON texts."""
 
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
-import attrs
+from moltnet_core import Artifact, CorruptRecordError, Message, MoltnetError, Record, RecordKind, from_json, to_json
+from moltnet_core.serialization import (
+    actor_of,
+    dumps,
+    loads,
+    object_of,
+    origin_of,
+    parts_of,
+    target_of,
+    text_of,
+    texts_of,
+)
+from moltnet_core.timestamps import parse_time
 
-from moltnet_core import Artifact, CorruptRecordError, MoltnetError, Record, RecordKind, from_json, to_json
-from moltnet_core.records import Stored
-from moltnet_core.serialization import dumps, loads
-from moltnet_core.timestamps import NO_TIME, NO_TIME_TEXT, format_time, parse_time
-
-__all__ = ["counted", "decode", "decode_artifact", "encode", "encode_artifact", "record_of", "uncounted", "value_of"]
-
-_TIMES: Final[Mapping[RecordKind, tuple[str, ...]]] = {
-    RecordKind.ROOM: ("created_at",),
-    RecordKind.AGENT: ("created_at", "updated_at"),
-    RecordKind.THREAD: ("last_message_at",),
-    RecordKind.DM: ("last_message_at",),
-    RecordKind.MESSAGE: ("created_at",),
-}
-
-
-def record_of(kind: RecordKind, value: Stored, **known: str) -> Record:
-    """The record of a domain object.
-
-    :param known: times with more digits than the object can hold, by field name.
-    """
-    times = {name: format_time(getattr(value, name)) for name in _TIMES[kind]}
-    return Record(kind, value, times | known)
-
-
-def counted(record: Record, time: str) -> Record:
-    """A thread's or DM's record with one more message in it."""
-    value: Any = record.value
-    latest = max(record.times["last_message_at"], time)
-    value = attrs.evolve(value, message_count=value.message_count + 1, last_message_at=parse_time(latest))
-    return Record(record.kind, value, {"last_message_at": latest})
-
-
-def uncounted(record: Record) -> Record:
-    """A thread's or DM's record as it is before the first of its messages is loaded."""
-    value: Any = record.value
-    value = attrs.evolve(value, message_count=0, last_message_at=NO_TIME)
-    return Record(record.kind, value, {"last_message_at": NO_TIME_TEXT})
+__all__ = ["decode", "decode_artifact", "encode", "encode_artifact", "value_of"]
 
 
 def encode(record: Record) -> bytes:
@@ -53,10 +27,28 @@ def encode(record: Record) -> bytes:
 def decode(kind: RecordKind, record_id: str, stored: bytes) -> Record | CorruptRecordError:
     """A stored record, or what stands in its place where it cannot be decoded."""
     try:
-        record = Record.from_json(loads(stored.decode()))
+        found = loads(stored.decode())
+        record = _message(found) if kind is RecordKind.MESSAGE else Record.from_json(found)
     except (ValueError, MoltnetError) as error:
         return CorruptRecordError(kind, record_id, f"it does not decode ({type(error).__name__})")
     return record
+
+
+def _message(found: Any) -> Record:
+    """What :meth:`Record.from_json` makes of a message, by the functions that are made for pages of them."""
+    get = object_of(found, "the record").get
+    time, origin = text_of(get("created_at"), "created_at"), get("origin")
+    message = Message(
+        text_of(get("network_id"), "network_id"),
+        target_of(get("target")),
+        actor_of(get("from")),
+        parts_of(get("parts")),
+        texts_of(get("mentions"), "mentions"),
+        text_of(get("id"), "id"),
+        parse_time(time),
+        None if origin is None else origin_of(origin),
+    )
+    return Record(RecordKind.MESSAGE, message, {"created_at": time})
 
 
 def value_of(record: Record | CorruptRecordError) -> Any:

@@ -23,7 +23,7 @@ from moltnet_core.timestamps import format_time
 from moltnet_lmdb.keys import COUNTS, MAX_PART, credential_part, key, part
 from moltnet_lmdb.pages import Txn
 from moltnet_lmdb.reading import Reader
-from moltnet_lmdb.records import encode, record_of
+from moltnet_lmdb.records import encode
 
 __all__ = ["RoomWriter"]
 
@@ -62,7 +62,7 @@ class RoomWriter(Reader):
         """See :meth:`moltnet_core.driver.Driver.create_room`."""
         if self.txn.get(key("room", part(room.id))) is not None:
             raise RoomExistsError(room.id, removed=not self.is_live(room.id))
-        self.put_room(record_of(RecordKind.ROOM, room))
+        self.put_room(Record.of(room))
 
     def put_room(self, record: Record) -> None:
         """Store the record of a new room."""
@@ -139,7 +139,7 @@ class RoomWriter(Reader):
         if stored is not None:
             self.remove_agent(merged.agent_id)
         known = {"created_at": stored.times["created_at"]} if stored else {}
-        self.put_agent(record_of(RecordKind.AGENT, merged, **known))
+        self.put_agent(Record.of(merged, **known))
         return merged
 
     def put_agent(self, record: Record) -> None:

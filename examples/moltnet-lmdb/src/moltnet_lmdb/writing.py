@@ -3,21 +3,21 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import attrs
-
 from moltnet_core import (
     Artifact,
     CorruptRecordError,
+    DirectConversation,
     Message,
     Record,
     RecordKind,
     RoomNotFoundError,
+    Thread,
     ThreadRoomMismatchError,
 )
-from moltnet_core.derivation import resolve_duplicates
+from moltnet_core.derivation import count_message, resolve_duplicates
 from moltnet_core.driver import Appended, NewMessage
 from moltnet_lmdb.keys import artifact_tail, key, part
-from moltnet_lmdb.records import counted, encode, encode_artifact, record_of, value_of
+from moltnet_lmdb.records import encode, encode_artifact, value_of
 from moltnet_lmdb.rooms import RoomWriter
 
 __all__ = ["Writer"]
@@ -43,55 +43,42 @@ class Writer(RoomWriter):
         }
 
     def _append(self, new: NewMessage) -> bool:
-        message, created = new.message, False
-        if message.target.room_id is not None and not self.is_live(message.target.room_id):
-            raise RoomNotFoundError(message.target.room_id)
-        record = record_of(RecordKind.MESSAGE, message)
+        room_id, record, created = new.message.target.room_id, Record.of(new.message), False
+        if room_id is not None and not self.is_live(room_id):
+            raise RoomNotFoundError(room_id)
         if new.thread is not None:
-            created = self._join_thread(new, record.times["created_at"])
+            created = self._join_thread(new.thread, record.times["created_at"])
         elif new.dm is not None:
-            created = self._join_dm(new, record.times["created_at"])
+            created = self._join_dm(new.dm, record.times["created_at"])
         self.put_message(record, new.artifacts)
         return created
 
-    def _join_thread(self, new: NewMessage, time: str) -> bool:
-        offered: Any = new.thread
+    def _join_thread(self, offered: Thread, time: str) -> bool:
         stored = self.sound(RecordKind.THREAD, offered.id)
         if stored is None:
-            self.put_thread(record_of(RecordKind.THREAD, offered))
+            self.put_conversation(Record.of(offered))
             return True
         thread: Any = stored.value
         if thread.room_id != offered.room_id:
             raise ThreadRoomMismatchError(offered.id, offered.room_id, thread.room_id)
-        self.put_again(counted(stored, time))
+        self.put_again(count_message(stored, time))
         return False
 
-    def put_thread(self, record: Record) -> None:
-        """Store the record of a new thread."""
-        thread: Any = record.value
-        self.put_id(thread.id)
-        self.put_again(record)
-        self.txn.put(key("roomthread", part(thread.room_id), part(thread.id)), b"")
-        self.change["threads"] += 1
-
-    def _join_dm(self, new: NewMessage, time: str) -> bool:
-        offered: Any = new.dm
+    def _join_dm(self, offered: DirectConversation, time: str) -> bool:
         stored = self.sound(RecordKind.DM, offered.id)
         if stored is None:
-            self.put_dm(record_of(RecordKind.DM, offered))
+            self.put_conversation(Record.of(offered))
             return True
-        more = counted(stored, time)
-        dm: Any = more.value
-        participants = sorted({*dm.participant_ids, *offered.participant_ids})
-        dm = attrs.evolve(dm, network_id=offered.network_id, fqid=offered.fqid, participant_ids=participants)
-        self.put_again(Record(RecordKind.DM, dm, more.times))
+        self.put_again(count_message(stored, time, joined=offered))
         return False
 
-    def put_dm(self, record: Record) -> None:
-        """Store the record of a new direct conversation."""
+    def put_conversation(self, record: Record) -> None:
+        """Store the record of a new thread or DM."""
         self.put_id(record.id)
         self.put_again(record)
-        self.change["dms"] += 1
+        if isinstance(record.value, Thread):
+            self.txn.put(key("roomthread", part(record.value.room_id), part(record.id)), b"")
+        self.change[f"{record.kind}s"] += 1
 
     def put_again(self, record: Record) -> None:
         """Store a thread's or DM's record in the place of an older one."""
@@ -103,13 +90,14 @@ class Writer(RoomWriter):
         target, time, own = message.target, record.times["created_at"].encode(), part(message.id)
         self.txn.put(key("place", own), time)
         self.txn.put(key("message", time, own), encode(record))
-        self.txn.put(key("line", target.kind.encode(), part(target.conversation_id), time, own), b"")
+        self.txn.put(key("line", target.kind.encode(), part(target.conversation_id or ""), time, own), b"")
         self.change["messages"] += 1
-        lines = {"room": target.room_id, "thread": target.thread_id, "dm": target.dm_id}
+        lines = [(target.kind, target.conversation_id)]
+        if target.kind == "thread":
+            lines.append(("room", target.room_id))
         for artifact in artifacts:
             tail = artifact_tail(time, own, artifact.part_index)
             self.txn.put(key("artifact", tail), encode_artifact(artifact))
-            for kind, conversation in lines.items():
-                if conversation is not None:
-                    self.txn.put(key("artifactline", kind.encode(), part(conversation), tail), b"")
+            for kind, conversation in lines:
+                self.txn.put(key("artifactline", kind.encode(), part(conversation or ""), tail), b"")
             self.change["artifacts"] += 1
