@@ -132,6 +132,7 @@ def test_a_write_that_the_process_s_file_limit_cuts_off(place: str, tmp_path: Pa
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         assert caught.value.committed is False
+        assert type(caught.value.__cause__).__name__ == "DriverError"
         assert [message.id for message in store.list_room_messages("r").items] == [first.id]
         store.append_message(_message(1024))
         assert store.counts().messages == 2

@@ -22,13 +22,14 @@ from moltnet_core.driver import Appended, Driver, DriverSnapshot, LoadRecord, Lo
 from moltnet_core.files import check_writable, creation_error, is_file, make_folder, publish, refuse_dangling
 from moltnet_core.listings import Listing
 from moltnet_core.types.paging import Start
-from moltnet_lmdb.environment import Environment, View
+from moltnet_lmdb.environment import Environment
 from moltnet_lmdb.environments import ENVIRONMENTS
 from moltnet_lmdb.loading import load
 from moltnet_lmdb.migrations import LmdbMigrationLog
 from moltnet_lmdb.pages import Txn
 from moltnet_lmdb.reading import Reader
 from moltnet_lmdb.settings import LmdbSettings
+from moltnet_lmdb.views import View
 from moltnet_lmdb.writing import Writer
 
 __all__ = ["LmdbDriver"]
@@ -60,7 +61,10 @@ class LmdbDriver(Driver):
             raise StoreUnavailableError(f"there is no {path}")
 
     def _environment(self) -> Environment:
-        self._entered = ENVIRONMENTS.renew(self._entered, self._settings, write=self._write)
+        if self._entered.forgotten:  # by a fork
+            with ENVIRONMENTS.lock:
+                if self._entered.forgotten:
+                    self._entered = ENVIRONMENTS.enter(self._settings, write=self._write)
         return self._entered
 
     @property

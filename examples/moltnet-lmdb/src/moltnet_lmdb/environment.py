@@ -5,8 +5,6 @@ shows when a transaction begins. Both replace the map, for which no transaction 
 """
 
 import os
-import threading
-import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from time import sleep
@@ -20,42 +18,11 @@ from moltnet_lmdb.gate import Gate
 from moltnet_lmdb.keys import prefix
 from moltnet_lmdb.pages import Txn
 from moltnet_lmdb.settings import LmdbSettings
+from moltnet_lmdb.views import View
 
-__all__ = ["Environment", "View"]
+__all__ = ["Environment"]
 
 T = TypeVar("T")
-
-
-class View:
-    """A read transaction that stays open: what it sees does not change."""
-
-    def __init__(self, txn: Txn) -> None:
-        self._txn: Txn | None = txn
-        self._lock = threading.Lock()
-
-    def read(self, work: Callable[[Txn], T]) -> T:
-        """Do something in the transaction, one thread at a time.
-
-        :raises StoreClosedError: this process was forked from the one that began it.
-        """
-        with self._lock:
-            if self._txn is None:
-                raise StoreClosedError("the snapshot belongs to the process that this one was forked from")
-            return work(self._txn)
-
-    def end(self) -> None:
-        """End the transaction, if it is this process's."""
-        if self._txn is not None:
-            self._txn.abort()
-
-    def forget(self) -> bool:
-        """Let go of the transaction, which is another process's, and say whether it is gone.
-
-        LMDB ends those that are left when their environment is closed; in a child that would end the parent's.
-        """
-        left = weakref.ref(self._txn) if self._txn else None
-        self._txn = None
-        return left is None or left() is None
 
 
 class Environment:
@@ -82,16 +49,15 @@ class Environment:
 
     def look(self, *, write: bool) -> None:
         """See that the file is whole, and ours or new."""
-        self.env.reader_check()  # of processes that were killed: what they read is not freed before
+        with translated(self.path):
+            self.env.reader_check()  # of processes that were killed: what they read is not freed before
         if write:
             self._mend()
         elif not self._will_be_whole():
             problem = "a part of it is missing, or was never written by a process that was killed"
             raise StoreUnavailableError(f"{self.path}: {problem}; open it once without mode=ro, which mends the latter")
-        ours = prefix("migration")
-        with translated(self.path), self.env.begin() as txn, txn.cursor() as cursor:
-            if cursor.first() and not (cursor.set_range(ours) and cursor.key().startswith(ours)):
-                raise CorruptStoreError(f"{self.path} is another program's LMDB file")
+        if not self.read(_is_ours_or_new):
+            raise CorruptStoreError(f"{self.path} is another program's LMDB file")
 
     @property
     def env(self) -> lmdb.Environment:
@@ -132,7 +98,7 @@ class Environment:
             raise
         except lmdb.Error as error:
             unknown = self.env.info()["last_txnid"] >= number  # the last thing that a commit writes is there
-            raise commit_error(self.path, error, committed=None if unknown else False) from error
+            raise commit_error(self.path, error, committed=None if unknown else False)  # noqa: B904 - it has a cause
         self._mend()
         return result
 
@@ -155,10 +121,11 @@ class Environment:
         LMDB does not write last pages that a transaction took and gave up again. It never reads them either; but only
         where the length is right can a file be told from one that was cut off, which would kill whoever reads it.
         """
-        if not self._is_whole():
-            with suppress(OSError, lmdb.Error), self._begin(write=True):  # nobody else lets it grow meanwhile
-                if not self._is_whole():
-                    os.truncate(self.path, self._length())
+        with suppress(OSError, lmdb.Error):  # the next write does it
+            if not self._is_whole():
+                with self._begin(write=True):  # nobody else lets it grow meanwhile
+                    if not self._is_whole():
+                        os.truncate(self.path, self._length())
 
     def check(self) -> None:
         """See that the file is still there: LMDB would go on with one that nobody will find again.
@@ -248,6 +215,12 @@ class Environment:
             self.env.close()
         self._views.clear()
         self._env, self.gate = None, Gate()
+
+
+def _is_ours_or_new(txn: Txn) -> bool:
+    ours = prefix("migration")
+    with txn.cursor() as cursor:
+        return not cursor.first() or (cursor.set_range(ours) and cursor.key().startswith(ours))
 
 
 def _may_write(settings: LmdbSettings) -> bool:

@@ -22,13 +22,13 @@ class Environments:
     """The open environments of a process, with how many use each."""
 
     def __init__(self) -> None:
-        self._lock = threading.RLock()
+        self.lock = threading.RLock()
         self._users: dict[Environment, int] = {}
         self._forking = ExitStack()
 
     def enter(self, settings: LmdbSettings, *, write: bool) -> Environment:
         """Open a file, or join those who have it open; the settings are those of the first."""
-        with self._lock:
+        with self.lock:
             environment = self._find(settings) or Environment(settings)
             self.hold(environment)
             try:
@@ -41,10 +41,6 @@ class Environments:
                 raise
             return environment
 
-    def renew(self, environment: Environment, settings: LmdbSettings, *, write: bool) -> Environment:
-        """The same one, or in a child of the process that opened it a new one."""
-        return self.enter(settings, write=write) if environment.forgotten else environment
-
     def _find(self, settings: LmdbSettings) -> Environment | None:
         if not settings.path.exists():
             return None
@@ -52,12 +48,12 @@ class Environments:
 
     def hold(self, environment: Environment) -> None:
         """One more uses it."""
-        with self._lock:
+        with self.lock:
             self._users[environment] = self._users.get(environment, 0) + 1
 
     def leave(self, environment: Environment) -> None:
         """One less uses it; the last one closes it."""
-        with self._lock:
+        with self.lock:
             if environment.forgotten:
                 return
             self._users[environment] -= 1
@@ -67,14 +63,14 @@ class Environments:
 
     def before_fork(self) -> None:
         """Wait until no call is under way."""
-        self._lock.acquire()
+        self.lock.acquire()
         for environment in self._users:
             self._forking.enter_context(environment.gate.alone())
 
     def after_fork_in_parent(self) -> None:
         """Go on."""
         self._forking.close()
-        self._lock.release()
+        self.lock.release()
 
     def after_fork_in_child(self) -> None:
         """Let go of what is the parent's, with its gates."""
