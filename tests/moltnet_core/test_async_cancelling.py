@@ -19,9 +19,12 @@ from moltnet_conformance.building import dm, message, room, thread
 from moltnet_core import (
     AsyncStore,
     DuplicateMessageError,
+    Message,
     Part,
+    Record,
     Store,
     StoreBusyError,
+    Target,
     hookimpl,
     open_async_store,
     open_store,
@@ -66,7 +69,7 @@ def test_an_append_that_is_cancelled_at_any_moment_is_there_or_not(tmp_path: Pat
     location = LOCATIONS[backend](tmp_path / "store")
     location += ("&" if "?" in location else "?") + ("pool_size=2" if backend == "postgres" else "busy_timeout=30")
     chance = random.Random(20260101)
-    targets = ["general", thread("t1"), dm("d1")]
+    targets = [Target.room("general"), thread("t1"), dm("d1")]
 
     async def main() -> None:
         cancelled = done = 0
@@ -208,7 +211,8 @@ def test_an_iteration_that_is_cancelled_at_any_moment_loses_nothing(tmp_path: Pa
             await store.create_room(room())
             await store.append_messages([message(f"m{number:03}", second=number) for number in range(300)])
             async with store.snapshot() as snapshot:
-                for items in (store.room_messages("general", page_size=7), snapshot.records("message")):
+                walk: AsyncIterator[Message | Record] = store.room_messages("general", page_size=7)
+                for items in (walk, snapshot.records("message")):
                     found: list[str] = []
                     while len(found) < 300:
                         try:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from itertools import takewhile
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import click
 
@@ -30,25 +31,19 @@ def pages(fetch: Callable[[PageRequest], Page[T]], paging: Paging, *, by_id: boo
     :raises InvalidCursorError: the cursor is not in the listing.
     """
     from moltnet_core import START, PageRequest
+    from moltnet_core.walks import walk_pages
 
     after = START if paging.after == "START" else paging.after
     if not paging.everything:
         yield fetch(PageRequest(before=paging.before, after=after, limit=paging.limit))
         return
     reached = _end(fetch, paging.before, by_id=by_id)
-    cursor: Any = after or START
-    while True:
-        page = fetch(PageRequest(after=cursor, limit=_PAGE))
-        kept = []
-        for item in page.items:
-            if reached(item):
-                break
-            kept.append(item)
+    for page in walk_pages(fetch, cursor=None if after is START else after, page_size=_PAGE):
+        kept = list(takewhile(lambda item: not reached(item), page.items))
         ended = len(kept) < len(page.items)
         yield type(page)(kept, page.info, page.skipped) if ended else page
-        if ended or page.info.next_after is None:
+        if ended:
             return
-        cursor = page.info.next_after
 
 
 def _end(fetch: Callable[[PageRequest], Page[T]], before: str | None, *, by_id: bool) -> Callable[[T], bool]:
