@@ -118,10 +118,11 @@ def test_every_hook_is_documented() -> None:
         assert getattr(hookspecs, name).__doc__, f"{name} has no docstring"
 
 
-def test_the_page_of_settings_is_up_to_date() -> None:
-    made = runpy.run_path(str(ROOT / "docs" / "settings_page.py"))["settings_page"]()
-    page = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
-    assert page == made, "run python3 dev.py docs, which writes docs/settings.md anew"
+@pytest.mark.parametrize("name", ["clauses", "settings"])
+def test_a_page_that_is_made_is_up_to_date(name: str) -> None:
+    made = runpy.run_path(str(ROOT / "docs" / f"{name}_page.py"))[f"{name}_page"]()
+    page = (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8")
+    assert page == made, f"run python3 dev.py docs, which writes docs/{name}.md anew"
 
 
 def test_every_setting_says_what_it_is_for() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -43,6 +44,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     run.add_argument("--report", type=Path, metavar="FILE", help="write what each clause came to into a JSON file")
     run.add_argument("--profile", choices=("quick", "deep"), default="quick", help="how many histories are generated")
+    run.add_argument(
+        "--seed",
+        type=int,
+        metavar="NUMBER",
+        help="generate the histories of this number, which an earlier run has said",
+    )
     commands.add_parser("clauses", help="list the clauses, with the contract's sentences")
     selftest = commands.add_parser(
         "selftest",
@@ -72,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f"backend {backend.name} has no rule for places beside a given one (Backend.sublocation). "
             "Write a harness with new_location, and a ConformanceSuite, and run pytest."
         )
-    return _run(backend.name, chosen.location, chosen.report, chosen.profile)
+    return _run(backend.name, chosen.location, chosen.report, chosen.profile, chosen.seed)
 
 
 def _cannot(problem: str) -> int:
@@ -95,15 +102,19 @@ def _selftest(report: Path | None) -> int:
     return 0 if matrix.verdict == "PASSED" else 1
 
 
-def _run(backend: str, location: str, report: Path | None, profile: str) -> int:
-    import pytest
-
+def _run(backend: str, location: str, report: Path | None, profile: str, seed: int | None) -> int:
     with TemporaryDirectory(prefix="moltnet-conformance-") as folder:
+        os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] = folder  # else it makes one where the command is run
+        import pytest
+
         suite = Path(folder, "test_backend.py")
         suite.write_text(SUITE.format(backend=backend, location=location), "utf-8")
         options = ["-q", "--rootdir", folder, "-c", str(Path(folder, "pytest.ini")), "-p", "no:cacheprovider"]
+        options += ["--basetemp", str(Path(folder, "temporary"))]  # pytest would keep its own
         Path(folder, "pytest.ini").write_text("[pytest]\n", "utf-8")
         if report is not None:
             options += ["--moltnet-report", str(report.absolute())]
+        if seed is not None:
+            options += ["--moltnet-seed", str(seed)]
         status = pytest.main([*options, "--moltnet-profile", profile, str(suite)])
     return int(status)
