@@ -12,9 +12,9 @@ from statistics import median
 
 import lmdb
 import orjson
-from moltnet_lmdb.keys import key, part, prefix
 
 from moltnet_core import Actor, Message, Part, Record, Room, Target, open_store, to_json
+from moltnet_lmdb.keys import key, part, prefix
 
 APPENDS, PAGES, BATCH = 300, 200, 1000
 
