@@ -28,8 +28,9 @@ nitpicky = True
 nitpick_ignore_regex = [
     # Without their inventories, the names of other projects cannot be resolved. Our own have to be,
     ("py:.*", r"(?!moltnet_).*"),
-    # except for type variables, which have no page.
+    # except for type variables and private modules, which have no page.
     ("py:(class|obj)", r"moltnet_.*\.[A-Z]"),
+    ("py:class", r"moltnet_core\._\w+\.\w+"),
 ]
 
 

@@ -270,6 +270,36 @@ def test_snapshots_that_are_cancelled_at_any_moment_are_all_left(tmp_path: Path)
     asyncio.run(main())
 
 
+def test_a_snapshot_is_left_also_where_leaving_it_is_cancelled(tmp_path: Path) -> None:
+    location = LOCATIONS["postgres"](tmp_path) + "&pool_size=1&pool_timeout=0.5"
+
+    async def main() -> None:
+        async with open_async_store(location, environ={}) as store:
+            entered = asyncio.Event()
+            leave = asyncio.Event()
+
+            async def look() -> None:
+                async with store.snapshot():
+                    entered.set()
+                    await leave.wait()
+
+            task = asyncio.create_task(look())
+            await entered.wait()
+            async with occupied(store):
+                leave.set()
+                await asyncio.sleep(0)  # it waits for the thread, to leave the snapshot
+                await asyncio.sleep(0)
+                task.cancel()
+                for _ in range(5):
+                    await asyncio.sleep(0)
+                assert not task.done()  # what the snapshot holds is given back first
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            await store.create_room(room())  # with the only connection
+
+    asyncio.run(main())
+
+
 def test_opening_that_is_cancelled_leaves_no_store_open(tmp_path: Path) -> None:
     opened, go = threading.Event(), threading.Event()
     closed: list[bool] = []

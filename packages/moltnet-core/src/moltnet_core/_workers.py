@@ -65,18 +65,18 @@ async def result(future: Future[T]) -> T:
     return future.result()
 
 
-async def settled(future: Future[T]) -> T:
+async def settled(future: Future[T], *, surely: bool = False) -> T:
     """What a call comes to. Who is cancelled meanwhile goes on once it is settled whether and how the call ended.
 
-    A call that has not begun then never does. For one that has, the ``CancelledError`` gets a note that says how it
-    ended, and its error, if any, as ``__cause__``.
+    A call that has not begun then never does, unless it is ``surely`` to be made. For one that has, the
+    ``CancelledError`` gets a note that says how it ended, and its error, if any, as ``__cause__``.
     """
     import asyncio
 
     try:
         await _until_done(future)
     except asyncio.CancelledError as cancelled:
-        if future.cancel():
+        if not surely and future.cancel():
             raise
         while not future.done():
             with suppress(asyncio.CancelledError):  # of the same task again; it is cancelled already

@@ -97,4 +97,4 @@ async def _left(workers: Workers, leave: Callable[[], None]) -> None:
     except StoreClosedError:  # inside the block
         await alone("moltnet-snapshot", leave)
     else:
-        await settled(future)
+        await settled(future, surely=True)
