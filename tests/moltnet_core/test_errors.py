@@ -42,6 +42,7 @@ EXAMPLES: dict[str, tuple[Any, ...]] = {
     "DuplicateBackendError": ("mydb", ["one 1.0", "two 2.0"]),
     "BackendApiError": ("mydb", "moltnet-mydb", "1.2", 7, 1),
     "ConfigError": ("moltnet.yaml", "storage.kind", "expected a backend's name"),
+    "CancelledError": ("copy",),
 }
 BASES = {
     "ValidationError": ValueError,

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         BackendApiError,
         BackendLoadError,
         BackendNotFoundError,
+        CancelledError,
         ConfigError,
         CorruptRecordError,
         CorruptStoreError,
@@ -48,6 +49,8 @@ if TYPE_CHECKING:
     from moltnet_core.records import LOAD_ORDER, Counts, LoadResult, Record, RecordKind
     from moltnet_core.serialization import from_json, to_json
     from moltnet_core.store import Snapshot, Store
+    from moltnet_core.transfer.digest import StoreDigest
+    from moltnet_core.transfer.progress import Progress
     from moltnet_core.types import (
         START,
         Actor,
@@ -82,6 +85,7 @@ __all__ = [
     "BackendApiError",
     "BackendLoadError",
     "BackendNotFoundError",
+    "CancelledError",
     "ConfigError",
     "CorruptRecordError",
     "CorruptStoreError",
@@ -105,6 +109,7 @@ __all__ = [
     "PageRequest",
     "Part",
     "Power",
+    "Progress",
     "ReadOnlyStoreError",
     "Record",
     "RecordConflictError",
@@ -120,6 +125,7 @@ __all__ = [
     "Store",
     "StoreBusyError",
     "StoreClosedError",
+    "StoreDigest",
     "StoreUnavailableError",
     "Target",
     "Thread",
@@ -145,6 +151,7 @@ _NAMES = {
         "BackendApiError",
         "BackendLoadError",
         "BackendNotFoundError",
+        "CancelledError",
         "ConfigError",
         "CorruptRecordError",
         "CorruptStoreError",
@@ -189,6 +196,8 @@ _NAMES = {
         "Snapshot",
         "Store",
     ),
+    "transfer.digest": ("StoreDigest",),
+    "transfer.progress": ("Progress",),
     "types": (
         "START",
         "Actor",

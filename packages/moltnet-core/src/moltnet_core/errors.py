@@ -20,6 +20,7 @@ __all__ = [
     "BackendApiError",
     "BackendLoadError",
     "BackendNotFoundError",
+    "CancelledError",
     "ConfigError",
     "CorruptRecordError",
     "CorruptStoreError",
@@ -473,3 +474,18 @@ class ConfigError(MoltnetError, ValueError):
     def __init__(self, source: str, key: str | None, problem: str) -> None:
         where = f"{source}: {key}" if key else source
         super().__init__(f"{where}: {problem}", source=source, key=key)
+
+
+# -- long work ---------------------------------------------------------------------------------------
+
+
+class CancelledError(MoltnetError):
+    """Work on a whole store was called off by whoever started it.
+
+    :ivar phase: what was being done.
+    """
+
+    phase: str
+
+    def __init__(self, phase: str) -> None:
+        super().__init__(f"called off during: {phase}", phase=phase)

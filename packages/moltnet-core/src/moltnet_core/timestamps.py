@@ -87,6 +87,8 @@ def normalise(text: str) -> str:
     :raises ValueError: as :func:`parse_time`.
     """
     moment = parse_time(text)
+    if len(text) == _WRITTEN_LENGTH and text[29] == "Z":
+        return text
     fraction = text[20:].rstrip("Z").split("+")[0].split("-")[0] if text[19] == "." else ""
     return f"{moment.replace(tzinfo=None, microsecond=0).isoformat()}.{fraction[:9].ljust(9, '0')}Z"
 
