@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         BackendNotFoundError,
         CancelledError,
         ConfigError,
+        CopyRefusedError,
         CorruptRecordError,
         CorruptStoreError,
         DriverError,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
         MigrationFailedError,
         MigrationRequiredError,
         MoltnetError,
+        Problem,
         ReadOnlyStoreError,
         RecordConflictError,
         RoomExistsError,
@@ -49,8 +51,16 @@ if TYPE_CHECKING:
     from moltnet_core.records import LOAD_ORDER, Counts, LoadResult, Record, RecordKind
     from moltnet_core.serialization import from_json, to_json
     from moltnet_core.store import Snapshot, Store
+    from moltnet_core.transfer.copying import CopyResult, NewStore, copy_store
     from moltnet_core.transfer.digest import StoreDigest
     from moltnet_core.transfer.progress import Progress
+    from moltnet_core.transfer.verifying import (
+        Difference,
+        StoresDifferError,
+        Verification,
+        store_digest,
+        verify_stores,
+    )
     from moltnet_core.types import (
         START,
         Actor,
@@ -87,9 +97,12 @@ __all__ = [
     "BackendNotFoundError",
     "CancelledError",
     "ConfigError",
+    "CopyRefusedError",
+    "CopyResult",
     "CorruptRecordError",
     "CorruptStoreError",
     "Counts",
+    "Difference",
     "DirectConversation",
     "DriverError",
     "Duplicate",
@@ -104,11 +117,13 @@ __all__ = [
     "MigrationFailedError",
     "MigrationRequiredError",
     "MoltnetError",
+    "NewStore",
     "Page",
     "PageInfo",
     "PageRequest",
     "Part",
     "Power",
+    "Problem",
     "Progress",
     "ReadOnlyStoreError",
     "Record",
@@ -127,16 +142,21 @@ __all__ = [
     "StoreClosedError",
     "StoreDigest",
     "StoreUnavailableError",
+    "StoresDifferError",
     "Target",
     "Thread",
     "ThreadRoomMismatchError",
     "Trait",
     "UnsupportedCapabilityError",
     "ValidationError",
+    "Verification",
+    "copy_store",
     "from_json",
     "hookimpl",
     "open_store",
+    "store_digest",
     "to_json",
+    "verify_stores",
 ]
 
 _NAMES = {
@@ -153,6 +173,7 @@ _NAMES = {
         "BackendNotFoundError",
         "CancelledError",
         "ConfigError",
+        "CopyRefusedError",
         "CorruptRecordError",
         "CorruptStoreError",
         "DriverError",
@@ -164,6 +185,7 @@ _NAMES = {
         "MigrationFailedError",
         "MigrationRequiredError",
         "MoltnetError",
+        "Problem",
         "ReadOnlyStoreError",
         "RecordConflictError",
         "RoomExistsError",
@@ -196,8 +218,20 @@ _NAMES = {
         "Snapshot",
         "Store",
     ),
+    "transfer.copying": (
+        "CopyResult",
+        "NewStore",
+        "copy_store",
+    ),
     "transfer.digest": ("StoreDigest",),
     "transfer.progress": ("Progress",),
+    "transfer.verifying": (
+        "Difference",
+        "StoresDifferError",
+        "Verification",
+        "store_digest",
+        "verify_stores",
+    ),
     "types": (
         "START",
         "Actor",
