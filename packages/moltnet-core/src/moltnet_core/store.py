@@ -6,7 +6,7 @@ observers. The rules are the contract's; see each method.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -19,6 +19,7 @@ from moltnet_core.backend import Backend, Power
 from moltnet_core.derivation import derive
 from moltnet_core.driver import Appended, Driver, Lookup, NewMessage, SupportsBackup, SupportsMigrations
 from moltnet_core.errors import (
+    CorruptRecordError,
     InvalidCursorError,
     MigrationRequiredError,
     ReadOnlyStoreError,
@@ -108,9 +109,16 @@ class Snapshot:
             entries = self._snapshot.scan(kind, after, limit)
         return list(without_corrupt(entries, on_corrupt))
 
-    def records(self, kind: RecordKind | str | None = None, *, on_corrupt: OnCorrupt = "raise") -> Iterator[Record]:
+    def records(
+        self,
+        kind: RecordKind | str | None = None,
+        *,
+        on_corrupt: OnCorrupt = "raise",
+        on_skipped: Callable[[CorruptRecordError], object] | None = None,
+    ) -> Iterator[Record]:
         """All records of a kind, or of every kind in load order, one by one.
 
+        :param on_skipped: is told of each corrupt one that ``on_corrupt="skip"`` leaves out.
         :raises: as :meth:`scan`.
         """
         on_corrupt = _checked(on_corrupt)
@@ -120,6 +128,10 @@ class Snapshot:
                 with self._gate:
                     entries = self._snapshot.scan(each, after, _SCAN_LIMIT)
                 yield from without_corrupt(entries, on_corrupt)
+                if on_skipped is not None:
+                    for entry in entries:
+                        if isinstance(entry, CorruptRecordError):
+                            on_skipped(entry)
                 if len(entries) < _SCAN_LIMIT:
                     break
                 last = entries[-1]
