@@ -61,6 +61,8 @@ class BackupFile:
     :param settings: from a path to the raw settings of a store that is this file.
     :param place: from a store's settings to the path of its file. Whatever else belongs to a store has that name and a
         suffix.
+    :param check: sees that the engine finds such a file sound, beyond what reading every record shows; raises
+        ``CorruptStoreError`` if not.
     :param replace: ``replace(settings, new, aside)`` puts the file ``new`` in the place of the store's, which it is on
         one file system with. What is there, if anything, is kept at the path ``aside``, with all that belongs to it
         beside it, and where it can be found out that somebody has the store open, that is a ``StoreBusyError`` with
@@ -72,6 +74,7 @@ class BackupFile:
     settings: Callable[[Path], Mapping[str, object]]
     place: Callable[[Any], Path]
     replace: Callable[[Any, Path, Path], bool]
+    check: Callable[[Path], None] = lambda path: None
 
 
 @attrs.frozen(kw_only=True)

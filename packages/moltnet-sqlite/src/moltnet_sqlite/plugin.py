@@ -27,6 +27,12 @@ def _replace(settings: SQLiteSettings, new: Path, aside: Path) -> bool:
     return replace_database(settings, new, aside)
 
 
+def _check(path: Path) -> None:
+    from moltnet_sqlite.backup import check_whole
+
+    check_whole(path)
+
+
 BACKEND = Backend(
     name="sqlite",
     summary="one file on this machine; the default",
@@ -44,6 +50,7 @@ BACKEND = Backend(
         settings=lambda path: {"path": str(path)},
         place=lambda settings: settings.path,
         replace=_replace,
+        check=_check,
     ),
     migration_target="sql:sqlite",
 )

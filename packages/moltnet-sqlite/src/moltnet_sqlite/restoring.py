@@ -69,7 +69,6 @@ def _alone(path: Path, timeout: float) -> Iterator[bool]:
 
 def _lock(connection: Any, path: Path) -> bool:
     try:
-        connection.execute("PRAGMA locking_mode = EXCLUSIVE").fetchone()
         left = connection.execute("PRAGMA journal_mode = DELETE").fetchone()[0] == "delete"
         connection.execute("BEGIN EXCLUSIVE")
     except sqlite3.DatabaseError as error:

@@ -20,7 +20,7 @@ from moltnet_core.transfer.format import ExportHeader, ExportWriter
 from moltnet_core.transfer.progress import Cancelled, OnProgress, Work, records_in
 from moltnet_core.transfer.workplace import workplace
 
-__all__ = ["ExportResult", "export_store"]
+__all__ = ["ExportResult", "export_store", "new_export", "write_export"]
 
 _BATCH = 500
 _BUFFER = 1 << 20
@@ -68,12 +68,15 @@ def export_store(
     """
     work = Work(on_progress, cancelled)
     if not isinstance(destination, str | os.PathLike):
-        return _write(store, destination, with_credentials, on_corrupt, work)
-    with _new_file(Path(destination), overwrite=overwrite) as stream:
-        return _write(store, stream, with_credentials, on_corrupt, work)
+        return write_export(store, destination, work, with_credentials=with_credentials, on_corrupt=on_corrupt)
+    with new_export(Path(destination), overwrite=overwrite) as stream:
+        return write_export(store, stream, work, with_credentials=with_credentials, on_corrupt=on_corrupt)
 
 
-def _write(store: Store, stream: BinaryIO, with_credentials: bool, on_corrupt: OnCorrupt, work: Work) -> ExportResult:
+def write_export(
+    store: Store, stream: BinaryIO, work: Work, *, with_credentials: bool, on_corrupt: OnCorrupt
+) -> ExportResult:
+    """:func:`export_store` to a stream."""
     skipped: list[str] = []
 
     def skip(error: CorruptRecordError) -> None:
@@ -96,7 +99,7 @@ def _write(store: Store, stream: BinaryIO, with_credentials: bool, on_corrupt: O
 
 
 @contextmanager
-def _new_file(path: Path, *, overwrite: bool) -> Iterator[BinaryIO]:
+def new_export(path: Path, *, overwrite: bool = False) -> Iterator[BinaryIO]:
     """A stream into a file that gets its name when the block has ended well."""
     path = (path.resolve() if overwrite else path).absolute()
     there = os.path.lexists(path)

@@ -20,7 +20,7 @@ from moltnet_core.transfer.scanning import compare_digests, scan_digest
 from moltnet_core.transfer.sources import Source
 from moltnet_core.types import AgentRegistration, Message, Thread
 
-__all__ = ["ImportResult", "import_store"]
+__all__ = ["ImportResult", "import_store", "load_export"]
 
 _ROWS_AT_ONCE: Final = 1000
 _BYTES_AT_ONCE: Final = 8 << 20
@@ -76,7 +76,13 @@ def import_store(
     :raises VerificationError: the store is not what the export is: somebody has written to it meanwhile.
     :raises CancelledError: it was called off.
     """
-    work = Work(on_progress, cancelled)
+    return load_export(store, source, Work(on_progress, cancelled), verify=verify, dry_run=dry_run)
+
+
+def load_export(
+    store: Store, source: str | os.PathLike[str] | BinaryIO, work: Work, *, verify: bool, dry_run: bool
+) -> ImportResult:
+    """:func:`import_store`, told of and called off by ``work``."""
     digits = store.backend.time_digits
     with Source.opened(source) as opened:
         held = scan_digest(store, digits, work, "look").digest
