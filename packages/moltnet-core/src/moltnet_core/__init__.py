@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from moltnet_core._lazy import lazy_names
 
 if TYPE_CHECKING:
-    from moltnet_core.backend import Backend, Power, Trait
+    from moltnet_core.backend import Backend, BackupFile, Power, Trait
     from moltnet_core.config import StorageConfig
     from moltnet_core.errors import (
         AgentCredentialError,
@@ -24,7 +24,9 @@ if TYPE_CHECKING:
         Duplicate,
         DuplicateBackendError,
         DuplicateMessageError,
+        InvalidBackupError,
         InvalidCursorError,
+        InvalidExportError,
         MigrationDriftError,
         MigrationFailedError,
         MigrationRequiredError,
@@ -38,10 +40,12 @@ if TYPE_CHECKING:
         StorageIOError,
         StoreBusyError,
         StoreClosedError,
+        StoreNotEmptyError,
         StoreUnavailableError,
         ThreadRoomMismatchError,
         UnsupportedCapabilityError,
         ValidationError,
+        VerificationError,
     )
     from moltnet_core.migrations import Migration
     from moltnet_core.opening import open_store
@@ -49,8 +53,13 @@ if TYPE_CHECKING:
     from moltnet_core.records import LOAD_ORDER, Counts, LoadResult, Record, RecordKind
     from moltnet_core.serialization import from_json, to_json
     from moltnet_core.store import Snapshot, Store
+    from moltnet_core.transfer.backing_up import back_up_store
     from moltnet_core.transfer.digest import StoreDigest
+    from moltnet_core.transfer.exporting import ExportResult, export_store
+    from moltnet_core.transfer.importing import ImportResult, check_export, import_store
+    from moltnet_core.transfer.manifest import Manifest
     from moltnet_core.transfer.progress import Progress
+    from moltnet_core.transfer.restoring import RestoreResult, restore_store
     from moltnet_core.types import (
         START,
         Actor,
@@ -85,6 +94,7 @@ __all__ = [
     "BackendApiError",
     "BackendLoadError",
     "BackendNotFoundError",
+    "BackupFile",
     "CancelledError",
     "ConfigError",
     "CorruptRecordError",
@@ -95,8 +105,13 @@ __all__ = [
     "Duplicate",
     "DuplicateBackendError",
     "DuplicateMessageError",
+    "ExportResult",
+    "ImportResult",
+    "InvalidBackupError",
     "InvalidCursorError",
+    "InvalidExportError",
     "LoadResult",
+    "Manifest",
     "Message",
     "MessageOrigin",
     "Migration",
@@ -114,6 +129,7 @@ __all__ = [
     "Record",
     "RecordConflictError",
     "RecordKind",
+    "RestoreResult",
     "Room",
     "RoomExistsError",
     "RoomNotFoundError",
@@ -126,6 +142,7 @@ __all__ = [
     "StoreBusyError",
     "StoreClosedError",
     "StoreDigest",
+    "StoreNotEmptyError",
     "StoreUnavailableError",
     "Target",
     "Thread",
@@ -133,15 +150,22 @@ __all__ = [
     "Trait",
     "UnsupportedCapabilityError",
     "ValidationError",
+    "VerificationError",
+    "back_up_store",
+    "check_export",
+    "export_store",
     "from_json",
     "hookimpl",
+    "import_store",
     "open_store",
+    "restore_store",
     "to_json",
 ]
 
 _NAMES = {
     "backend": (
         "Backend",
+        "BackupFile",
         "Power",
         "Trait",
     ),
@@ -159,7 +183,9 @@ _NAMES = {
         "Duplicate",
         "DuplicateBackendError",
         "DuplicateMessageError",
+        "InvalidBackupError",
         "InvalidCursorError",
+        "InvalidExportError",
         "MigrationDriftError",
         "MigrationFailedError",
         "MigrationRequiredError",
@@ -173,10 +199,12 @@ _NAMES = {
         "StorageIOError",
         "StoreBusyError",
         "StoreClosedError",
+        "StoreNotEmptyError",
         "StoreUnavailableError",
         "ThreadRoomMismatchError",
         "UnsupportedCapabilityError",
         "ValidationError",
+        "VerificationError",
     ),
     "migrations": ("Migration",),
     "opening": ("open_store",),
@@ -196,8 +224,23 @@ _NAMES = {
         "Snapshot",
         "Store",
     ),
+    "transfer.backing_up": ("back_up_store",),
     "transfer.digest": ("StoreDigest",),
+    "transfer.exporting": (
+        "ExportResult",
+        "export_store",
+    ),
+    "transfer.importing": (
+        "ImportResult",
+        "check_export",
+        "import_store",
+    ),
+    "transfer.manifest": ("Manifest",),
     "transfer.progress": ("Progress",),
+    "transfer.restoring": (
+        "RestoreResult",
+        "restore_store",
+    ),
     "types": (
         "START",
         "Actor",

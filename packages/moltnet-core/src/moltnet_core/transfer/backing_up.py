@@ -24,7 +24,7 @@ from moltnet_core.transfer.scanning import scan_digest
 from moltnet_core.transfer.sources import Source
 from moltnet_core.transfer.workplace import workplace
 
-__all__ = ["back_up_store", "backup_form"]
+__all__ = ["back_up_store", "backup_form", "check_destination", "read_export"]
 
 _EXPORT: Final = "moltnet.jsonl.gz"
 
@@ -65,11 +65,7 @@ def back_up_store(
     :raises StorageFullError: no space is left.
     :raises CancelledError: it was called off; nothing was kept.
     """
-    path = Path(destination).absolute()
-    if os.path.lexists(path):
-        raise ValidationError("destination", f"{path} exists already; a backup never overwrites anything")
-    if not path.parent.is_dir():
-        raise ValidationError("destination", f"the folder {path.parent} does not exist; create it")
+    path = check_destination(destination)
     work = Work(on_progress, cancelled)
     try:
         with workplace(path) as folder:
@@ -85,6 +81,9 @@ def back_up_store(
                 raise ValidationError("destination", f"{path} was created by somebody else meanwhile")
             made.rename(path)
             sync(path.parent)
+    except KeyboardInterrupt as error:
+        error.add_note(f"there is no backup {path}: nothing of it was kept")
+        raise
     except PermissionError as error:
         if isinstance(error, MoltnetError):
             raise
@@ -94,6 +93,20 @@ def back_up_store(
             raise
         raise storage_error(f"the backup could not be written to {path.parent}", error) from None
     return manifest
+
+
+def check_destination(destination: str | os.PathLike[str]) -> Path:
+    """See that a backup may be made at a path.
+
+    :returns: it, absolute.
+    :raises ValidationError: it exists, or the folder above does not.
+    """
+    path = Path(destination).absolute()
+    if os.path.lexists(path):
+        raise ValidationError("destination", f"{path} exists already; a backup never overwrites anything")
+    if not path.parent.is_dir():
+        raise ValidationError("destination", f"the folder {path.parent} does not exist; create it")
+    return path
 
 
 def _make(

@@ -20,7 +20,7 @@ from moltnet_core.transfer.format import ExportHeader, ExportWriter
 from moltnet_core.transfer.progress import Cancelled, OnProgress, Work, records_in
 from moltnet_core.transfer.workplace import workplace
 
-__all__ = ["ExportResult", "export_store", "new_export", "write_export"]
+__all__ = ["ExportResult", "check_destination", "export_store", "new_export", "write_export"]
 
 _BATCH = 500
 _BUFFER = 1 << 20
@@ -98,17 +98,29 @@ def write_export(
     return ExportResult(digest, writer.credentials_left_out, len(skipped))
 
 
-@contextmanager
-def new_export(path: Path, *, overwrite: bool = False) -> Iterator[BinaryIO]:
-    """A stream into a file that gets its name when the block has ended well."""
-    path = (path.resolve() if overwrite else path).absolute()
+def check_destination(destination: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
+    """See that an export may be written to a path.
+
+    :returns: where its file will be.
+    :raises ValidationError: the file exists and is not to be overwritten, or its folder does not exist.
+    """
+    path = Path(destination)
+    path = (path.resolve() if overwrite else path).absolute()  # a link that is overwritten stays one
     there = os.path.lexists(path)
     if there and not overwrite:
-        raise ValidationError("destination", f"{path} exists already; choose another name, or say that it is to go")
+        raise ValidationError("destination", f"{path} exists already; choose another name, or overwrite it")
     if there and not path.is_file():
         raise ValidationError("destination", f"{path} is not a regular file; choose another name")
     if not path.parent.is_dir():
         raise ValidationError("destination", f"the folder {path.parent} does not exist; create it")
+    return path
+
+
+@contextmanager
+def new_export(path: Path, *, overwrite: bool = False) -> Iterator[BinaryIO]:
+    """A stream into a file that gets its name when the block has ended well."""
+    path = check_destination(path, overwrite=overwrite)
+    there = os.path.lexists(path)
     try:
         with workplace(path) as folder:
             temporary = folder / path.name
@@ -125,6 +137,9 @@ def new_export(path: Path, *, overwrite: bool = False) -> Iterator[BinaryIO]:
             else:
                 give_name(temporary, path)
             sync(path.parent)
+    except KeyboardInterrupt as error:
+        error.add_note(f"nothing was written to {path}")
+        raise
     except FileExistsError:
         raise ValidationError("destination", f"{path} was created by somebody else meanwhile") from None
     except PermissionError as error:

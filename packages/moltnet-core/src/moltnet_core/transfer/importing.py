@@ -20,7 +20,7 @@ from moltnet_core.transfer.scanning import compare_digests, scan_digest
 from moltnet_core.transfer.sources import Source
 from moltnet_core.types import AgentRegistration, Message, Thread
 
-__all__ = ["ImportResult", "import_store", "load_export"]
+__all__ = ["ImportResult", "check_export", "import_store", "load_export"]
 
 _ROWS_AT_ONCE: Final = 1000
 _BYTES_AT_ONCE: Final = 8 << 20
@@ -51,10 +51,30 @@ class ImportResult:
     verified: bool = False
 
 
+def check_export(
+    source: str | os.PathLike[str] | BinaryIO,
+    *,
+    time_digits: int = 9,
+    on_progress: OnProgress | None = None,
+    cancelled: Cancelled | None = None,
+) -> ImportResult:
+    """See that an export is whole, and that an empty store could hold it.
+
+    :param source: as for :func:`import_store`.
+    :param time_digits: the fractional digits of a second that such a store keeps, 9 or 6.
+    :returns: what an import into it would do.
+    :raises InvalidExportError: the export was cut short or altered, or is none.
+    :raises ValidationError: no store can hold a record, or a record names a room, thread or DM that is not there.
+    """
+    with Source.opened(source) as opened:
+        return _checked(opened, Digester(time_digits).digest(), Work(on_progress, cancelled))
+
+
 def import_store(
     store: Store,
     source: str | os.PathLike[str] | BinaryIO,
     *,
+    check: bool = True,
     verify: bool = True,
     dry_run: bool = False,
     on_progress: OnProgress | None = None,
@@ -68,6 +88,7 @@ def import_store(
     goes on from there.
 
     :param source: a path, or a binary stream, which stays open; compressed by gzip or not.
+    :param check: read a file to its end before anything is written. Without it, it is read once, like a pipe.
     :param verify: compare the store with the export afterwards, which reads all of it once.
     :param dry_run: read the whole source and look at the store, but write nothing.
     :raises InvalidExportError: the export was cut short or altered, or is none.
@@ -76,32 +97,42 @@ def import_store(
     :raises VerificationError: the store is not what the export is: somebody has written to it meanwhile.
     :raises CancelledError: it was called off.
     """
-    return load_export(store, source, Work(on_progress, cancelled), verify=verify, dry_run=dry_run)
+    return load_export(store, source, Work(on_progress, cancelled), check=check, verify=verify, dry_run=dry_run)
 
 
 def load_export(
-    store: Store, source: str | os.PathLike[str] | BinaryIO, work: Work, *, verify: bool, dry_run: bool
+    store: Store,
+    source: str | os.PathLike[str] | BinaryIO,
+    work: Work,
+    *,
+    check: bool = True,
+    verify: bool = True,
+    dry_run: bool = False,
 ) -> ImportResult:
     """:func:`import_store`, told of and called off by ``work``."""
-    digits = store.backend.time_digits
     with Source.opened(source) as opened:
-        held = scan_digest(store, digits, work, "look").digest
-        checked: ImportResult | None = None
-        if opened.size is not None or dry_run:
-            reader, check = opened.reader(), _Check(digits)
-            work.begin("check", opened.size, "bytes")
-            place = 0
+        held = scan_digest(store, store.backend.time_digits, work, "look").digest
+        found: ImportResult | None = None
+        if dry_run or (check and opened.size is not None):
+            found = _checked(opened, held, work)
+        if found is not None and dry_run:
+            return found
+        return _load(store, opened, held, found, work, verify=verify)
 
-            def look(records: Sequence[Record]) -> LoadResult:
-                nonlocal place
-                before, place = place, opened.position()
-                work.step(place - before)
-                return check(records)
 
-            checked, _ = _read_through(reader, Beginning(held), digits, look, check.note)
-            if dry_run:
-                return checked
-        return _load(store, opened, held, checked, work, verify=verify)
+def _checked(source: Source, held: StoreDigest, work: Work) -> ImportResult:
+    """What an import will do with a store that holds so much, found without writing."""
+    place, check = 0, _Check(held.time_digits)
+
+    def look(records: Sequence[Record]) -> LoadResult:
+        nonlocal place
+        before, place = place, source.position()
+        work.step(place - before if source.size is not None else len(records))
+        return check(records)
+
+    reader = source.reader()
+    work.begin("check", source.size, "bytes" if source.size is not None else "records")
+    return _read_through(reader, Beginning(held), held.time_digits, look, check.note)[0]
 
 
 def _load(

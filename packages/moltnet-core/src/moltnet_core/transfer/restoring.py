@@ -280,6 +280,9 @@ def _free_name(place: Path) -> Path:
 def _storage_errors(place: Path) -> Iterator[None]:
     try:
         yield
+    except KeyboardInterrupt as error:
+        error.add_note(f"{place} is as it was, or wholly restored; the same restore can be begun again")
+        raise
     except PermissionError as error:
         if isinstance(error, MoltnetError):
             raise

@@ -39,7 +39,9 @@ def scan_digest(store: Store, time_digits: int, work: Work, phase: str) -> Scann
         nonlocal corrupt
         corrupt += 1
 
-    work.begin(phase, records_in(store.counts()))
+    total = records_in(store.counts())
+    if total:  # of an empty store there is nothing to tell
+        work.begin(phase, total)
     digester, waiting = Digester(time_digits), 0
     with store.snapshot() as snapshot:
         for record in snapshot.records(on_corrupt="skip", on_skipped=count):
@@ -48,7 +50,8 @@ def scan_digest(store: Store, time_digits: int, work: Work, phase: str) -> Scann
             if waiting == _BATCH:
                 work.step(waiting, record.kind)
                 waiting = 0
-    work.step(waiting)
+    if waiting:
+        work.step(waiting)
     return Scanned(digester.digest(), corrupt)
 
 
