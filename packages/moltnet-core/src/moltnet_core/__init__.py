@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from moltnet_core._lazy import lazy_names
 
 if TYPE_CHECKING:
-    from moltnet_core.backend import Backend, Power, Trait
+    from moltnet_core.backend import Backend, BackupFile, Power, Trait
     from moltnet_core.config import StorageConfig
     from moltnet_core.errors import (
         AgentCredentialError,
@@ -25,7 +25,9 @@ if TYPE_CHECKING:
         Duplicate,
         DuplicateBackendError,
         DuplicateMessageError,
+        InvalidBackupError,
         InvalidCursorError,
+        InvalidExportError,
         MigrationDriftError,
         MigrationFailedError,
         MigrationRequiredError,
@@ -40,10 +42,12 @@ if TYPE_CHECKING:
         StorageIOError,
         StoreBusyError,
         StoreClosedError,
+        StoreNotEmptyError,
         StoreUnavailableError,
         ThreadRoomMismatchError,
         UnsupportedCapabilityError,
         ValidationError,
+        VerificationError,
     )
     from moltnet_core.migrations import Migration
     from moltnet_core.opening import open_store
@@ -51,9 +55,14 @@ if TYPE_CHECKING:
     from moltnet_core.records import LOAD_ORDER, Counts, LoadResult, Record, RecordKind
     from moltnet_core.serialization import from_json, to_json
     from moltnet_core.store import Snapshot, Store
+    from moltnet_core.transfer.backing_up import back_up_store
     from moltnet_core.transfer.copying import CopyResult, NewStore, copy_store
     from moltnet_core.transfer.digest import StoreDigest
+    from moltnet_core.transfer.exporting import ExportResult, export_store
+    from moltnet_core.transfer.importing import ImportResult, check_export, import_store
+    from moltnet_core.transfer.manifest import Manifest
     from moltnet_core.transfer.progress import Progress
+    from moltnet_core.transfer.restoring import RestoreResult, restore_store
     from moltnet_core.transfer.verifying import (
         Difference,
         StoresDifferError,
@@ -95,6 +104,7 @@ __all__ = [
     "BackendApiError",
     "BackendLoadError",
     "BackendNotFoundError",
+    "BackupFile",
     "CancelledError",
     "ConfigError",
     "CopyRefusedError",
@@ -108,8 +118,13 @@ __all__ = [
     "Duplicate",
     "DuplicateBackendError",
     "DuplicateMessageError",
+    "ExportResult",
+    "ImportResult",
+    "InvalidBackupError",
     "InvalidCursorError",
+    "InvalidExportError",
     "LoadResult",
+    "Manifest",
     "Message",
     "MessageOrigin",
     "Migration",
@@ -129,6 +144,7 @@ __all__ = [
     "Record",
     "RecordConflictError",
     "RecordKind",
+    "RestoreResult",
     "Room",
     "RoomExistsError",
     "RoomNotFoundError",
@@ -141,6 +157,7 @@ __all__ = [
     "StoreBusyError",
     "StoreClosedError",
     "StoreDigest",
+    "StoreNotEmptyError",
     "StoreUnavailableError",
     "StoresDifferError",
     "Target",
@@ -150,10 +167,16 @@ __all__ = [
     "UnsupportedCapabilityError",
     "ValidationError",
     "Verification",
+    "VerificationError",
+    "back_up_store",
+    "check_export",
     "copy_store",
+    "export_store",
     "from_json",
     "hookimpl",
+    "import_store",
     "open_store",
+    "restore_store",
     "store_digest",
     "to_json",
     "verify_stores",
@@ -162,6 +185,7 @@ __all__ = [
 _NAMES = {
     "backend": (
         "Backend",
+        "BackupFile",
         "Power",
         "Trait",
     ),
@@ -180,7 +204,9 @@ _NAMES = {
         "Duplicate",
         "DuplicateBackendError",
         "DuplicateMessageError",
+        "InvalidBackupError",
         "InvalidCursorError",
+        "InvalidExportError",
         "MigrationDriftError",
         "MigrationFailedError",
         "MigrationRequiredError",
@@ -195,10 +221,12 @@ _NAMES = {
         "StorageIOError",
         "StoreBusyError",
         "StoreClosedError",
+        "StoreNotEmptyError",
         "StoreUnavailableError",
         "ThreadRoomMismatchError",
         "UnsupportedCapabilityError",
         "ValidationError",
+        "VerificationError",
     ),
     "migrations": ("Migration",),
     "opening": ("open_store",),
@@ -223,8 +251,23 @@ _NAMES = {
         "NewStore",
         "copy_store",
     ),
+    "transfer.backing_up": ("back_up_store",),
     "transfer.digest": ("StoreDigest",),
+    "transfer.exporting": (
+        "ExportResult",
+        "export_store",
+    ),
+    "transfer.importing": (
+        "ImportResult",
+        "check_export",
+        "import_store",
+    ),
+    "transfer.manifest": ("Manifest",),
     "transfer.progress": ("Progress",),
+    "transfer.restoring": (
+        "RestoreResult",
+        "restore_store",
+    ),
     "transfer.verifying": (
         "Difference",
         "StoresDifferError",

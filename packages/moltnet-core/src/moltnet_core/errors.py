@@ -29,7 +29,9 @@ __all__ = [
     "Duplicate",
     "DuplicateBackendError",
     "DuplicateMessageError",
+    "InvalidBackupError",
     "InvalidCursorError",
+    "InvalidExportError",
     "MigrationDriftError",
     "MigrationFailedError",
     "MigrationRequiredError",
@@ -44,10 +46,12 @@ __all__ = [
     "StorageIOError",
     "StoreBusyError",
     "StoreClosedError",
+    "StoreNotEmptyError",
     "StoreUnavailableError",
     "ThreadRoomMismatchError",
     "UnsupportedCapabilityError",
     "ValidationError",
+    "VerificationError",
 ]
 
 
@@ -528,3 +532,60 @@ class CancelledError(MoltnetError):
 
     def __init__(self, phase: str) -> None:
         super().__init__(f"called off during: {phase}", phase=phase)
+
+
+class StoreNotEmptyError(MoltnetError):
+    """A whole store was to be put where another one is, or a part of it and other things besides; nothing was written.
+
+    :param problem: what is there, and what can be done.
+    """
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(problem)
+
+
+class InvalidExportError(MoltnetError, ValueError):
+    """An export is damaged, cut short, or none at all.
+
+    :ivar source: which file.
+    :ivar line: the line that is wrong, from 1; ``None`` where no single line is.
+    :ivar problem: what is wrong with it, without the line's content.
+    """
+
+    source: str
+    line: int | None
+    problem: str
+
+    def __init__(self, source: str, line: int | None, problem: str) -> None:
+        where = f"{source}, line {line}" if line is not None else source
+        super().__init__(f"{where}: {problem}", source=source, line=line, problem=problem)
+
+
+class InvalidBackupError(MoltnetError):
+    """A backup is damaged, incomplete, or none at all.
+
+    :ivar path: the backup.
+    :ivar problem: what is wrong with it.
+    """
+
+    path: str
+    problem: str
+
+    def __init__(self, path: str, problem: str) -> None:
+        super().__init__(f"the backup {path}: {problem}", path=path, problem=problem)
+
+
+class VerificationError(MoltnetError):
+    """After a load the store does not hold what it was loaded from.
+
+    :ivar kinds: the kinds of records that differ.
+    """
+
+    kinds: tuple[str, ...]
+
+    def __init__(self, kinds: Sequence[str]) -> None:
+        super().__init__(
+            f"the store does not hold what was loaded into it: records of kind {', '.join(kinds)} differ; somebody "
+            "else has written to it meanwhile, or it does not keep what it is given",
+            kinds=tuple(kinds),
+        )

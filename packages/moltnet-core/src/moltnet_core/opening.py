@@ -25,7 +25,7 @@ from moltnet_core.errors import (
 from moltnet_core.plugins.manager import DISABLED_VARIABLE, Plugins, installed_backends, load_backend, load_failure
 from moltnet_core.store import Store
 
-__all__ = ["open_store"]
+__all__ = ["open_store", "resolve_location"]
 
 _log = logging.getLogger("moltnet_core.store")
 
@@ -92,6 +92,19 @@ def open_store(
         store._abandon()
         raise
     return store
+
+
+def resolve_location(
+    location: str | StorageConfig | None = None, *, plugins: Iterable[object] = ()
+) -> tuple[Backend, Any]:
+    """The backend, and its settings, of the store that :func:`open_store` would open. Nothing is opened or made.
+
+    :raises ConfigError: the location or configuration is wrong.
+    :raises BackendNotFoundError: the backend is not installed.
+    :raises BackendLoadError: the backend cannot be loaded.
+    """
+    backend, _, settings, _ = _resolve(location, tuple(plugins), None, os.environ)
+    return backend, settings
 
 
 def _resolve(

@@ -8,7 +8,7 @@ from typing import Any, Final, Literal
 
 from attrs import frozen
 
-from moltnet_core.errors import CorruptRecordError, MoltnetError
+from moltnet_core.errors import CorruptRecordError, VerificationError
 from moltnet_core.paging import OnCorrupt, check_on_corrupt
 from moltnet_core.records import LOAD_ORDER, RecordKind
 from moltnet_core.store import Snapshot, Store
@@ -70,7 +70,7 @@ class Verification:
         return self.differing == 0 and self.first == self.second
 
 
-class StoresDifferError(MoltnetError):
+class StoresDifferError(VerificationError):
     """A store is not what it was copied from.
 
     :ivar verification: how they differ.
@@ -81,11 +81,10 @@ class StoresDifferError(MoltnetError):
     def __init__(self, verification: Verification) -> None:
         shown = ", ".join(f"{each.kind} {each.record_id!a}" for each in verification.differences[:3])
         more = ", …" if verification.differing > 3 else ""
-        super().__init__(
-            f"the copy is not equal to its source: {verification.differing} records differ ({shown}{more}); "
-            "does another program write to the target?",
-            verification=verification,
-        )
+        super().__init__(sorted({str(each.kind) for each in verification.differences}))
+        self.verification = verification
+        text = f"the copy is not equal to its source: {verification.differing} records differ ({shown}{more})"
+        self.args = (f"{text}; does another program write to the target?",)
 
 
 def store_digest(
