@@ -11,7 +11,7 @@ import pytest
 
 import moltnet_core
 from moltnet_core import errors
-from moltnet_core.errors import DriverError, Duplicate, MoltnetError
+from moltnet_core.errors import DriverError, Duplicate, MoltnetError, Problem
 
 EXAMPLES: dict[str, tuple[Any, ...]] = {
     "MoltnetError": ("a problem",),
@@ -47,6 +47,7 @@ EXAMPLES: dict[str, tuple[Any, ...]] = {
     "InvalidExportError": ("chat.jsonl", 12, "is not JSON"),
     "InvalidBackupError": ("backups/monday", "it has no manifest"),
     "VerificationError": (["message"],),
+    "CopyRefusedError": ("it holds other records", [Problem("room", "differs", 2, ("a", "b"))], "choose another"),
 }
 BASES = {
     "ValidationError": ValueError,
@@ -76,7 +77,7 @@ def example(name: str) -> MoltnetError:
 def test_every_class_has_an_example_and_is_listed() -> None:
     classes = {name for name, each in vars(errors).items() if inspect.isclass(each) and issubclass(each, MoltnetError)}
     assert classes == set(EXAMPLES)
-    assert classes | {"Duplicate"} == set(errors.__all__)
+    assert classes | {"Duplicate", "Problem"} == set(errors.__all__)
     assert set(errors.__all__) - {"DriverError"} <= set(moltnet_core.__all__)
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         BackendNotFoundError,
         CancelledError,
         ConfigError,
+        CopyRefusedError,
         CorruptRecordError,
         CorruptStoreError,
         DriverError,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
         MigrationFailedError,
         MigrationRequiredError,
         MoltnetError,
+        Problem,
         ReadOnlyStoreError,
         RecordConflictError,
         RoomExistsError,
@@ -54,12 +56,20 @@ if TYPE_CHECKING:
     from moltnet_core.serialization import from_json, to_json
     from moltnet_core.store import Snapshot, Store
     from moltnet_core.transfer.backing_up import back_up_store
+    from moltnet_core.transfer.copying import CopyResult, NewStore, copy_store
     from moltnet_core.transfer.digest import StoreDigest
     from moltnet_core.transfer.exporting import ExportResult, export_store
     from moltnet_core.transfer.importing import ImportResult, check_export, import_store
     from moltnet_core.transfer.manifest import Manifest
     from moltnet_core.transfer.progress import Progress
     from moltnet_core.transfer.restoring import RestoreResult, restore_store
+    from moltnet_core.transfer.verifying import (
+        Difference,
+        StoresDifferError,
+        Verification,
+        store_digest,
+        verify_stores,
+    )
     from moltnet_core.types import (
         START,
         Actor,
@@ -97,9 +107,12 @@ __all__ = [
     "BackupFile",
     "CancelledError",
     "ConfigError",
+    "CopyRefusedError",
+    "CopyResult",
     "CorruptRecordError",
     "CorruptStoreError",
     "Counts",
+    "Difference",
     "DirectConversation",
     "DriverError",
     "Duplicate",
@@ -119,11 +132,13 @@ __all__ = [
     "MigrationFailedError",
     "MigrationRequiredError",
     "MoltnetError",
+    "NewStore",
     "Page",
     "PageInfo",
     "PageRequest",
     "Part",
     "Power",
+    "Problem",
     "Progress",
     "ReadOnlyStoreError",
     "Record",
@@ -144,22 +159,27 @@ __all__ = [
     "StoreDigest",
     "StoreNotEmptyError",
     "StoreUnavailableError",
+    "StoresDifferError",
     "Target",
     "Thread",
     "ThreadRoomMismatchError",
     "Trait",
     "UnsupportedCapabilityError",
     "ValidationError",
+    "Verification",
     "VerificationError",
     "back_up_store",
     "check_export",
+    "copy_store",
     "export_store",
     "from_json",
     "hookimpl",
     "import_store",
     "open_store",
     "restore_store",
+    "store_digest",
     "to_json",
+    "verify_stores",
 ]
 
 _NAMES = {
@@ -177,6 +197,7 @@ _NAMES = {
         "BackendNotFoundError",
         "CancelledError",
         "ConfigError",
+        "CopyRefusedError",
         "CorruptRecordError",
         "CorruptStoreError",
         "DriverError",
@@ -190,6 +211,7 @@ _NAMES = {
         "MigrationFailedError",
         "MigrationRequiredError",
         "MoltnetError",
+        "Problem",
         "ReadOnlyStoreError",
         "RecordConflictError",
         "RoomExistsError",
@@ -224,6 +246,11 @@ _NAMES = {
         "Snapshot",
         "Store",
     ),
+    "transfer.copying": (
+        "CopyResult",
+        "NewStore",
+        "copy_store",
+    ),
     "transfer.backing_up": ("back_up_store",),
     "transfer.digest": ("StoreDigest",),
     "transfer.exporting": (
@@ -240,6 +267,13 @@ _NAMES = {
     "transfer.restoring": (
         "RestoreResult",
         "restore_store",
+    ),
+    "transfer.verifying": (
+        "Difference",
+        "StoresDifferError",
+        "Verification",
+        "store_digest",
+        "verify_stores",
     ),
     "types": (
         "START",

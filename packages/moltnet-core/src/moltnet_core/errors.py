@@ -22,6 +22,7 @@ __all__ = [
     "BackendNotFoundError",
     "CancelledError",
     "ConfigError",
+    "CopyRefusedError",
     "CorruptRecordError",
     "CorruptStoreError",
     "DriverError",
@@ -35,6 +36,7 @@ __all__ = [
     "MigrationFailedError",
     "MigrationRequiredError",
     "MoltnetError",
+    "Problem",
     "ReadOnlyStoreError",
     "RecordConflictError",
     "RoomExistsError",
@@ -480,7 +482,44 @@ class ConfigError(MoltnetError, ValueError):
         super().__init__(f"{where}: {problem}", source=source, key=key)
 
 
-# -- long work ---------------------------------------------------------------------------------------
+# -- whole stores ------------------------------------------------------------------------------------
+
+
+@attrs.frozen
+class Problem:
+    """What is wrong with some records of one kind.
+
+    :ivar kind: of record, such as ``"message"``.
+    :ivar problem: what is wrong with each.
+    :ivar count: how many there are.
+    :ivar ids: of the first of them.
+    """
+
+    kind: str
+    problem: str
+    count: int
+    ids: tuple[str, ...]
+
+    def __str__(self) -> str:
+        named = ", ".join(map(ascii, self.ids[:3])) + (", …" if self.count > 3 else "")
+        noun = {"dm": "DM"}.get(self.kind, self.kind) + ("" if self.count == 1 else "s")
+        return f"{self.count} {noun} ({named}): {self.problem}"
+
+
+class CopyRefusedError(MoltnetError):
+    """A store cannot be copied as it was asked; nothing was written.
+
+    :ivar problems: what stands in the way, all of it.
+    """
+
+    problems: tuple[Problem, ...]
+
+    def __init__(self, reason: str, problems: Iterable[Problem], advice: str) -> None:
+        found = tuple(problems)
+        more = f"; and {len(found) - 5} other problems" if len(found) > 5 else ""
+        super().__init__(
+            f"{reason}: {'; '.join(map(str, found[:5]))}{more}. Nothing was written; {advice}", problems=found
+        )
 
 
 class CancelledError(MoltnetError):
