@@ -477,7 +477,7 @@ def test_it_goes_on_after_every_batch(backend: str, tmp_path: Path, small_batche
             told = one_batch(store, path)
             now = len(records(store))
             assert len(held) < now <= len(held) + 3
-            assert f"the store holds {now};" in told
+            assert f"the store holds {now} records;" in told
         assert import_store(store, path).verified
         assert [record.to_json(with_credentials=True) for record in records(store)] == wanted
 
@@ -503,7 +503,7 @@ def test_a_pipe_that_breaks_off_leaves_a_beginning_and_says_so(
         with pytest.raises(InvalidExportError) as caught:
             import_store(target, Pipe(content[: len(content) * share // 10]))  # type: ignore[arg-type]
         held = len(records(target))
-        assert f"the store holds {held}; import the same export again" in caught.value.__notes__[0]
+        assert f"the store holds {held} records; import the same export again" in caught.value.__notes__[0]
     result = import_store(target, Pipe(content))  # type: ignore[arg-type]
     assert result.unchanged == held > 0
     assert result.loaded + held == result.digest.count == len(records(target))
