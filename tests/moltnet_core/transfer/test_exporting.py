@@ -20,7 +20,7 @@ from typing import Any
 import attrs
 import pytest
 from tests.backends import BACKENDS, LOCATIONS
-from tests.children import Child, starting, tell, tree
+from tests.children import Child, peak_memory, starting, tell, tree
 from tests.privileges import run_unprivileged
 
 from moltnet_conformance.building import agent, everything, fill, message, records, room
@@ -76,12 +76,6 @@ def long_export(folder: Path, messages: int, name: str = "long.jsonl") -> Path:
         store.append_messages([message(f"x{number:06}", second=100 + number) for number in range(messages)])
         export_store(store, path, with_credentials=True)
     return path
-
-
-def peak_memory() -> int:
-    """Of this process since it was started, in KiB."""
-    status = Path("/proc/self/status").read_text("ascii")
-    return int(status.partition("VmHWM:")[2].split()[0])
 
 
 class Pipe(io.RawIOBase):
