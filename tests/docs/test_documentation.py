@@ -43,7 +43,17 @@ for language, line, code in json.load(sys.stdin):
         sys.exit(f"{PAGE}:{line}: {type(error).__name__}: {error}")
 """
 
+CONFIGURED = """
+from moltnet_core import Actor, AgentRegistration, Message, Part, Room, Target, open_store
+with open_store() as store:
+    store.create_room(Room("general", "local"))
+    store.append_message(Message("local", Target.room("general"), Actor("agent", "a"), [Part("text", "hello")]))
+    store.register_agent(AgentRegistration("alice", "local", "token:of-alice"))
+"""
+
 BEFORE = {
+    "backup.md": CONFIGURED,
+    "export-format.md": CONFIGURED,
     # What a page takes for granted: a server's database, here one of ours.
     "existing-database.md": """
 from moltnet_core import Actor, Message, Part, Room, Target, open_store
