@@ -20,8 +20,9 @@ from typing import Any
 
 import psycopg2
 import psycopg2.extras
+from attrs import evolve
 from benchmarks.floor import INSERT, message_row
-from benchmarks.measuring import Row, print_table, write_json
+from benchmarks.measuring import Row, print_table, ratio_row, write_json
 from benchmarks.work import MILLION, TEXT
 from tests.postgres.cluster import Cluster
 
@@ -139,15 +140,13 @@ def copies(source: str, messages: int, name: str, new_target: Callable[[], str])
     for _ in range(ROUNDS):
         target = new_target()
         rounds.append((run(copy, source, target), run(bare, source, new_target()), run(verify, source, target)))
-    for phases, ours in (
-        ("check and copy", lambda one: one["check"] + one["copy"]),
-        ("check, copy and verify", lambda one: one["check"] + one["copy"] + one["verify"]),
-    ):
-        one, other, _ = sorted(rounds, key=lambda each: ours(each[0]) / each[1]["bare"])[ROUNDS // 2]
-        ratio = ours(one) / other["bare"]
-        work = f"copy SQLite → {name}, {messages} messages: {phases}"
-        goal = f"≤ {GOAL} times" if phases == "check and copy" else ""
-        yield Row(work, "bulk load", ours(one), other["bare"], ratio, goal, ratio <= GOAL or not goal)
+    for phases in (("check", "copy"), ("check", "copy", "verify")):
+        pairs = [(sum(one[phase] for phase in phases), other["bare"]) for one, other, _ in rounds]
+        ours, floor = sorted(pairs, key=lambda pair: pair[0] / pair[1])[ROUNDS // 2]
+        row = ratio_row(
+            f"copy SQLite → {name}, {messages} messages: {', '.join(phases)}", "bulk load", (ours, floor), GOAL
+        )
+        yield row if "verify" not in phases else evolve(row, goal="", met=True)
     seconds = sorted(each["verify"] for *_, each in rounds)[ROUNDS // 2]
     rate = f"{2 * messages / seconds:,.0f} records a second"
     yield Row(f"verify SQLite and {name}, {rate}", "", seconds, seconds, 1, "", True)
