@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
+from clauses_page import clauses_page
 from settings_page import settings_page
 
 project = "Moltnet storage"
@@ -32,5 +33,6 @@ nitpick_ignore_regex = [
 ]
 
 
-# Kept in the checkout too, so that it can be read there; a test sees that it is up to date.
+# Kept in the checkout too, so that they can be read there; a test sees that they are up to date.
+Path(__file__).with_name("clauses.md").write_text(clauses_page(), "utf-8")
 Path(__file__).with_name("settings.md").write_text(settings_page(), "utf-8")

@@ -1,6 +1,8 @@
-"""Makes settings.md from the settings classes of the installed backends."""
+"""Makes settings.md from the settings classes of the project's backends; an example may be installed beside them."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 from moltnet_core.config import describe
 from moltnet_core.plugins import installed_backends, load_backend
@@ -16,7 +18,9 @@ in [Configuration](configuration.md).
 def settings_page() -> str:
     """The page in Markdown: a section for each backend."""
     lines = [HEAD]
-    backends = {backend.name: backend for backend, _ in map(load_backend, installed_backends())}
+    folders = {path.name for path in (Path(__file__).parent.parent / "packages").iterdir()}
+    ours = [name for name in installed_backends() if f"moltnet-{name}" in folders]
+    backends = {backend.name: backend for backend, _ in map(load_backend, ours)}
     for name, backend in sorted(backends.items()):
         summary = backend.summary[0].upper() + backend.summary[1:]
         lines += [f"## {name}", "", f"{summary}. Durability: {backend.durability}.", ""]

@@ -29,13 +29,18 @@ BLOCK = re.compile(
 RUNNABLE = {"python", "sh"}
 SHOWN = {"text", "yaml", "toml", "json"}
 
-# Runs a page's blocks in order: Python in one namespace, shell in one shell each, all in one directory.
+FILE = re.compile(r"# ([a-z_]+\.(?:py|toml))\n")
+
+# Runs a page's blocks in order: Python in one namespace, shell in one shell each, all in one directory. A block whose
+# first line is the name of a file becomes that file, and runs where another imports it.
 RUNNER = """
-import json, subprocess, sys
+import json, pathlib, re, subprocess, sys
 namespace = {"__name__": "__main__"}
 for language, line, code in json.load(sys.stdin):
     try:
-        if language == "python":
+        if named := re.match(FILE, code):
+            pathlib.Path(named[1]).write_text(code, "utf-8")
+        elif language == "python":
             exec(compile("\\n" * line + code, PAGE, "exec"), namespace)
         else:
             subprocess.run(["bash", "-euo", "pipefail", "-c", code], check=True)
@@ -106,7 +111,7 @@ def test_every_block_of_the_page_runs(page: Path, tmp_path: Path) -> None:
         environment |= {name: server.url(schema=server.new_schema()) for name in ("TO", "REHEARSAL")}
     environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
     result = subprocess.run(
-        [sys.executable, "-W", "error", "-c", f"PAGE = {page.name!r}\n{RUNNER}"],
+        [sys.executable, "-W", "error", "-c", f"PAGE = {page.name!r}\nFILE = {FILE.pattern!r}\n{RUNNER}"],
         input=json.dumps(run),
         capture_output=True,
         text=True,
@@ -116,6 +121,29 @@ def test_every_block_of_the_page_runs(page: Path, tmp_path: Path) -> None:
         check=False,
     )
     assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_the_backend_that_a_page_writes_is_conformant(tmp_path: Path) -> None:
+    """It is installed as the page says, and judged as it says."""
+    for _, _, _, code in blocks(ROOT / "docs" / "writing-a-backend.md"):
+        if named := FILE.match(code):
+            (tmp_path / named[1]).write_text(code, encoding="utf-8")
+    installed = tmp_path / "installed"
+    offline = ["--no-deps", "--no-index", "--no-build-isolation", "--disable-pip-version-check", "--quiet"]
+    pip = [sys.executable, "-m", "pip", "install", *offline, "--target", str(installed), str(tmp_path)]
+    assert subprocess.run(pip, capture_output=True, text=True, timeout=60, check=False).returncode == 0
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MOLTNET_", "PYTEST_"))}
+    judged = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-c", os.devnull, "--rootdir", str(tmp_path), "test_journal.py"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env=environment | {"PYTHONPATH": str(installed)},
+        timeout=110,
+        check=False,
+    )
+    assert judged.returncode == 0, judged.stdout + judged.stderr
+    assert "journal: CONFORMANT contract 1.0" in judged.stdout
 
 
 def test_the_readme_names_the_two_commands_that_ci_and_newcomers_use() -> None:
@@ -133,18 +161,22 @@ def test_every_error_has_its_cause_and_cure() -> None:
 
 
 def test_every_hook_is_documented() -> None:
-    page = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")
-    assert "automodule:: moltnet_core.plugins.hookspecs" in page
+    page = (ROOT / "docs" / "hooks.md").read_text(encoding="utf-8")
     hooks = [name for name in hookspecs.__all__ if name.startswith("moltnet_")]
     assert len(hooks) == 7
+    sections = dict(re.findall(r"^## (\w+)\n(.*?)(?=^## |\Z)", page, re.MULTILINE | re.DOTALL))
     for name in hooks:
         assert getattr(hookspecs, name).__doc__, f"{name} has no docstring"
+        assert f"autofunction:: moltnet_core.plugins.hookspecs.{name}" in sections[name]
+        assert f"(#{name})" in page, f"{name} is not in the table"
+        assert re.search(rf"```python\n[^`]*def {name}\(", sections[name]), f"{name} has no example that runs"
 
 
-def test_the_page_of_settings_is_up_to_date() -> None:
-    made = runpy.run_path(str(ROOT / "docs" / "settings_page.py"))["settings_page"]()
-    page = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
-    assert page == made, "run python3 dev.py docs, which writes docs/settings.md anew"
+@pytest.mark.parametrize("name", ["clauses", "settings"])
+def test_a_page_that_is_made_is_up_to_date(name: str) -> None:
+    made = runpy.run_path(str(ROOT / "docs" / f"{name}_page.py"))[f"{name}_page"]()
+    page = (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8")
+    assert page == made, f"run python3 dev.py docs, which writes docs/{name}.md anew"
 
 
 def test_every_setting_says_what_it_is_for() -> None:

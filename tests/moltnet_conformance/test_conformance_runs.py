@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.moltnet_conformance.runs import run, states_of
 
+from moltnet_conformance import all_clauses
 from moltnet_conformance.app import main
+from moltnet_core.plugins import load_backend
 
 SUITE = """
 from moltnet_conformance import ConformanceSuite, Harness
@@ -26,23 +26,9 @@ class TestMemory(ConformanceSuite):
 ROOMS = ["-k", "room_00"]
 
 
-def run(folder: Path, text: str, *arguments: str) -> tuple[int, str, Any]:
-    """The exit status of a run of pytest on a file, what it says, and its report."""
-    Path(folder, "test_it.py").write_text(text)
-    Path(folder, "pytest.ini").write_text("[pytest]\nfilterwarnings = error\naddopts = --strict-markers\n")
-    report = folder / "report.json"
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--moltnet-report", str(report), *arguments]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
-    done = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=100, check=False
-    )
-    said = done.stdout + done.stderr
-    return done.returncode, said, json.loads(report.read_text()) if report.exists() else None
-
-
 def states(report: Any) -> dict[str, str]:
-    (suite,) = report["suites"]
-    return {clause["id"]: clause["state"] for clause in suite["clauses"]}
+    (found,) = states_of(report).values()
+    return found
 
 
 @pytest.mark.parametrize("workers", [(), ("-n", "2")])
@@ -73,6 +59,21 @@ def test_a_deviation_that_is_one_is_expected_to_fail(tmp_path: Path) -> None:
     assert status == 1, said  # it is required
     assert states(report)["ROOM-001"] == "deviates"
     assert report["suites"][0]["problems"] == ["ROOM-001, named as a deviation, is required"]
+
+
+@pytest.mark.timeout(300)
+def test_a_whole_run_with_workers_comes_to_what_one_without_does(tmp_path: Path) -> None:
+    """One without is among those of all backends, in ``tests/conformance``: conformant, and every clause passes."""
+    status, said, report = run(tmp_path, SUITE, "-n", "2", "--moltnet-seed", "7")
+    (suite,) = report["suites"]
+    assert (status, suite["verdict"], suite["problems"]) == (0, "CONFORMANT contract 1.0", []), said
+    assert "memory: CONFORMANT contract 1.0\n" in said
+    capabilities = load_backend("memory")[0].capabilities
+    applying = [clause.clause_id for clause in all_clauses() if clause.applies_to(capabilities)]
+    assert states(report) == dict.fromkeys(applying, "passed")
+    (note,) = suite["notes"]  # which histories were generated is said, so that they can be generated again
+    assert re.fullmatch(r"DIFF-001: \d{3} histories, --moltnet-seed=7", note)
+    assert f"  {note}\n" in said
 
 
 @pytest.mark.parametrize(
@@ -110,3 +111,41 @@ def test_the_command_lists_clauses_and_says_what_it_cannot_judge(capsys: pytest.
     assert "`ROOM-001`" in capsys.readouterr().out
     assert main(["run", "nothing", "--location", "nothing://"]) == 2
     assert main(["run", "memory", "--location", "not a url"]) == 2
+
+
+UNINSTALLED = """
+import attrs
+from moltnet_core import hookimpl
+from moltnet_sqlite.migrations import MIGRATIONS
+from moltnet_sqlite.plugin import BACKEND as SQLITE
+
+BACKEND = attrs.evolve(SQLITE, name="mine")
+
+@hookimpl
+def moltnet_register_backend():
+    return BACKEND
+
+@hookimpl
+def moltnet_migrations(backend):
+    return MIGRATIONS if backend is BACKEND else ()
+"""
+OF_UNINSTALLED = """
+from moltnet_conformance import ConformanceSuite, Harness
+
+class Mine(Harness):
+    backend = "mine"
+    plugins = ("my_backend",)
+    def new_location(self, tmp_path): return f"mine:///{tmp_path}/db"
+
+class TestMine(ConformanceSuite):
+    harness = Mine
+"""
+
+
+def test_a_backend_that_is_not_installed_is_reached_by_the_processes_that_clauses_start(tmp_path: Path) -> None:
+    (tmp_path / "my_backend.py").write_text(UNINSTALLED, "utf-8")
+    started = ("OPEN-003", "FORK-001", "KILL-002", "PROC-001", "PROC-002")
+    chosen = " or ".join(each.lower().replace("-", "_") for each in started)
+    status, said, report = run(tmp_path, OF_UNINSTALLED, "-k", chosen)
+    assert (status, report["suites"][0]["verdict"]) == (1, "INCOMPLETE"), said
+    assert {each for each, state in states(report).items() if state == "passed"} == set(started)

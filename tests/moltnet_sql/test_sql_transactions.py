@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import peewee
 import pytest
+from tests.children import chain
 
 import moltnet_sql
 from moltnet_core import (
     Actor,
     AppendResult,
+    CorruptStoreError,
+    DriverError,
     DuplicateMessageError,
     Message,
     MoltnetError,
@@ -22,6 +26,7 @@ from moltnet_core import (
     RoomExistsError,
     RoomNotFoundError,
     Store,
+    StoreBusyError,
     StoreClosedError,
     Target,
     UnsupportedCapabilityError,
@@ -250,3 +255,116 @@ def test_what_cannot_be_committed_is_said(store: Store, notes: Notes) -> None:
     assert notes.told == written
     assert store.counts().messages == len(written)
     store.append_message(message("m2"))
+
+
+# -- blocks that only read ---------------------------------------------------------------------------
+
+
+def test_a_block_that_reads_sees_one_state(store: Store, location: str) -> None:
+    with moltnet_sql.transaction(store, write=False) as database:
+        assert database.execute_sql("SELECT count(*) FROM messages").fetchone() == (0,)
+        with open_store(location, environ={}, migrate=False) as other:
+            other.append_message(message("m1"))
+        assert database.execute_sql("SELECT count(*) FROM messages").fetchone() == (0,)
+        assert store.get_message("m1") is None
+    assert store.get_message("m1") is not None
+
+
+def test_a_block_that_reads_works_in_a_read_only_store(store: Store, location: str, notes: Notes) -> None:
+    with moltnet_sql.transaction(store) as database:
+        note(database, "m1")
+    reader = open_store(location, environ={}, read_only=True, plugins=[notes])
+    with reader, moltnet_sql.transaction(reader, write=False) as database:
+        assert database.execute_sql("SELECT message_id FROM notes_seen").fetchall() == [("m1",)]
+
+
+@pytest.mark.parametrize("how", ["a block", "a call"])
+def test_nothing_is_written_in_a_block_that_reads(store: Store, how: str) -> None:
+    def write() -> None:
+        if how == "a call":
+            store.append_message(message("m1"))
+        else:
+            with moltnet_sql.transaction(store) as database:
+                note(database, "m1")
+
+    with moltnet_sql.transaction(store, write=False):
+        with pytest.raises(ReadOnlyStoreError, match="write=True"):
+            write()
+        assert store.get_room("general") is not None
+    assert noted(store) == []
+    store.append_message(message("m1"))
+
+
+def test_a_block_that_reads_may_be_within_one_that_writes(store: Store) -> None:
+    with moltnet_sql.transaction(store) as outer:
+        note(outer, "m1")
+        with moltnet_sql.transaction(store, write=False) as inner:
+            assert inner.execute_sql("SELECT message_id FROM notes_seen").fetchall() == [("m1",)]
+        store.append_message(message("m1"))
+    assert noted(store) == ["m1"]
+
+
+# -- statements that the engine refuses --------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "INSERT INTO notes_seen (message_id) VALUES ('secret'), ('secret')",
+        "INSERT INTO notes_nosuch VALUES ('secret')",
+        "SELECT secret FROM notes_seen",
+        "SELECT 'secret' FROM FROM",
+    ],
+)
+def test_a_refused_statement_is_the_plugin_s_own_error(store: Store, sql: str) -> None:
+    def write() -> None:
+        with moltnet_sql.transaction(store) as database:
+            note(database, "m1")
+            store.append_message(message("m1"))
+            with pytest.raises(peewee.PeeweeException) as inside:
+                database.execute_sql(sql)
+            raise inside.value
+
+    with pytest.raises(moltnet_sql.StatementError) as caught:
+        write()
+    error = pickle.loads(pickle.dumps(caught.value))
+    assert (error.committed, error.code) == (False, caught.value.code)
+    cause = caught.value.__cause__
+    assert isinstance(cause, DriverError)
+    assert cause.code == error.code
+    assert not [each for each in chain(caught.value) if not isinstance(each, MoltnetError)]
+    assert not [each for each in chain(caught.value) if "secret" in str(each)]
+    assert noted(store) == []
+    assert store.get_message("m1") is None
+
+
+def test_a_statement_refused_in_a_block_within_undoes_that_block(store: Store) -> None:
+    def write() -> None:
+        with moltnet_sql.transaction(store) as inner:
+            note(inner, "m2")
+            note(inner, "m1")
+
+    with moltnet_sql.transaction(store) as database:
+        note(database, "m1")
+        with pytest.raises(moltnet_sql.StatementError):
+            write()
+    assert noted(store) == ["m1"]
+
+
+def test_a_store_s_own_damage_stays_the_store_s_error(store: Store) -> None:
+    with moltnet_sql.transaction(store) as database:
+        database.execute_sql("DROP TABLE artifacts")
+    with pytest.raises(CorruptStoreError), moltnet_sql.transaction(store):
+        store.list_artifacts()
+
+
+def test_a_lock_that_is_not_had_stays_the_store_s_error(location: str, notes: Notes) -> None:
+    hasty = f"{location}{'&' if '?' in location else '?'}busy_timeout=0.1"
+    with (
+        open_store(location, environ={}, plugins=[notes]) as store,
+        open_store(hasty, environ={}, plugins=[notes]) as other,
+        moltnet_sql.transaction(store) as database,
+    ):
+        note(database, "m1")
+        with pytest.raises(StoreBusyError), moltnet_sql.transaction(other) as blocked:
+            note(blocked, "m1")

@@ -116,7 +116,7 @@ def test_a_suspended_server_does_not_answer_until_it_goes_on(cluster: Cluster) -
 
 
 def test_what_is_committed_survives_a_kill(cluster: Cluster) -> None:
-    cluster.execute("CREATE TABLE kept AS SELECT 1 AS number")
+    cluster.execute("DROP TABLE IF EXISTS kept; CREATE TABLE kept AS SELECT 1 AS number")
     with cluster.connect() as connected, connected.cursor() as cursor:
         cluster.kill()
         with pytest.raises(psycopg2.OperationalError):

@@ -174,6 +174,29 @@ def test_an_error_before_migrating_keeps_it_from_happening(location: str) -> Non
         assert "mine_notes" not in tables(store)
 
 
+@pytest.mark.parametrize("migrate", [True, "later"])
+def test_before_migrating_the_store_does_not_work(location: str, migrate: Any) -> None:
+    """Rather than read the tables of an older version."""
+    refused: list[str] = []
+
+    class Looking(Mine):
+        @hookimpl
+        def moltnet_before_migrate(self, store: Store, plan: Sequence[Migration]) -> None:
+            for call in (store.counts, store.list_rooms, lambda: store.create_room(Room("general", "net"))):
+                with pytest.raises(MigrationRequiredError) as caught:
+                    call()
+                refused.append(caught.value.__dict__["pending"][-1])
+            store.ping()
+
+        @hookimpl
+        def moltnet_store_opened(self, store: Store) -> None:
+            refused.append(f"opened with {store.counts().rooms} rooms")
+
+    with opened(location, Looking(CREATE), migrate=migrate) as store:
+        store.migrate()
+    assert refused == ["mine:1"] * 3 + ["opened with 0 rooms"]
+
+
 def test_an_error_after_migrating_is_logged(location: str, caplog: pytest.LogCaptureFixture) -> None:
     class Failing(Mine):
         @hookimpl
@@ -197,6 +220,26 @@ def test_later_means_after_migrate(location: str) -> None:
         assert store.migrate()[-1].label == "mine:1"
         store.create_room(Room("general", "net"))
         assert [event[0] for event in plugin.events] == ["before", "after"]
+
+
+def test_a_store_that_was_never_told_of_as_opened_is_not_told_of_as_closing(location: str) -> None:
+    told: list[str] = []
+
+    class Telling:
+        @hookimpl
+        def moltnet_store_opened(self) -> None:
+            told.append("opened")
+
+        @hookimpl
+        def moltnet_store_closing(self, store: Store) -> None:
+            told.append("closing")
+            assert store.counts().rooms == 0
+
+    opened(location, Telling(), migrate="later").close()
+    assert told == []
+    with opened(location, Telling(), migrate="later") as store:
+        store.migrate()
+    assert told == ["opened", "closing"]
 
 
 def test_a_gap_in_a_plugin_s_series_is_an_error_before_anything_is_made(location: str, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,22 @@ def test_it_is_told_of_each_message_of_a_batch_and_of_replays(store: Store, obse
     assert all(observer.committed)
 
 
+def test_it_is_told_with_the_whole_call_s_results() -> None:
+    """So that it can do one thing for a batch, at the last of it."""
+    told: list[tuple[str, list[str], bool]] = []
+
+    class Batching:
+        @hookimpl
+        def moltnet_message_appended(self, result: AppendResult, batch: Sequence[AppendResult]) -> None:
+            told.append((result.message.id, [each.message.id for each in batch], result is batch[-1]))
+
+    with open_store("memory://", environ={}, plugins=[Batching()]) as store:
+        store.create_room(Room("general", "net"))
+        store.append_messages([message("m1"), message("m2")])
+        store.append_message(message("m3"))
+    assert told == [("m1", ["m1", "m2"], False), ("m2", ["m1", "m2"], True), ("m3", ["m3"], True)]
+
+
 def test_it_is_not_told_of_what_failed_or_of_reads(store: Store, observer: Observer) -> None:
     store.append_message(message("m1"))
     with pytest.raises(DuplicateMessageError):
@@ -140,3 +157,30 @@ def test_one_may_append_itself() -> None:
         store.create_room(Room("general", "net"))
         store.append_message(message("m1"))
         assert store.counts().messages == 2
+
+
+def test_all_hooks_are_called_in_pluggys_order() -> None:
+    """The last one registered first; ``tryfirst`` and ``trylast`` come before and after all."""
+    told: dict[str, list[str]] = {"opened": [], "appended": [], "closing": []}
+
+    def plugin(name: str, *, tryfirst: bool = False, trylast: bool = False) -> object:
+        class Telling:
+            @hookimpl(tryfirst=tryfirst, trylast=trylast)
+            def moltnet_store_opened(self) -> None:
+                told["opened"].append(name)
+
+            @hookimpl(tryfirst=tryfirst, trylast=trylast)
+            def moltnet_message_appended(self) -> None:
+                told["appended"].append(name)
+
+            @hookimpl(tryfirst=tryfirst, trylast=trylast)
+            def moltnet_store_closing(self) -> None:
+                told["closing"].append(name)
+
+        return Telling()
+
+    plugins = [plugin("first", tryfirst=True), plugin("a"), plugin("b"), plugin("last", trylast=True)]
+    with open_store("memory://", environ={}, plugins=plugins) as store:
+        store.create_room(Room("general", "net"))
+        store.append_message(message("m1"))
+    assert told == {hook: ["first", "b", "a", "last"] for hook in told}

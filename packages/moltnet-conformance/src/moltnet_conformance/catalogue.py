@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from moltnet_conformance.clause import REQUIRED, Clause
 from moltnet_conformance.clauses import all_clauses
 from moltnet_conformance.sentences import sentences
 
@@ -11,20 +12,21 @@ __all__ = ["catalogue", "coverage"]
 
 
 def catalogue() -> Iterator[str]:
-    """A table of every clause, group by group."""
-    group = None
-    for clause in sorted(all_clauses(), key=lambda each: each.group):
-        if clause.group != group:
-            group = clause.group
-            yield from (
-                "",
-                f"## {group[0].upper()}{group[1:]}",
-                "",
-                "| clause | shows | of | sentences |",
-                "|---|---|---|---|",
-            )
-        capability = f"without `{clause.lacks}`" if clause.lacks else clause.capability
-        yield f"| `{clause.clause_id}` | {clause.title} | {capability} | {', '.join(clause.sentences)} |"
+    """A table of every clause, group by group, in the order of the contract's reading."""
+    groups: dict[str, list[Clause]] = {}
+    for clause in all_clauses():
+        groups.setdefault(clause.group, []).append(clause)
+    for group, clauses in groups.items():
+        yield from ("", f"## {group[0].upper()}{group[1:]}", "")
+        yield from ("| clause | shows | of | since | sentences |", "|---|---|---|---|---|")
+        for clause in sorted(clauses, key=lambda each: each.clause_id):
+            capability = f"without `{clause.lacks}`" if clause.lacks else _declared(clause)
+            keys = ", ".join(clause.sentences)
+            yield f"| `{clause.clause_id}` | {clause.title} | {capability} | {clause.since} | {keys} |"
+
+
+def _declared(clause: Clause) -> str:
+    return " + ".join(f"`{each}`" for each in sorted(clause.needs)) or REQUIRED
 
 
 def coverage() -> Iterator[str]:

@@ -44,7 +44,7 @@ class Clause:
     @property
     def title(self) -> str:
         """What it shows, in a few words."""
-        return self.body.__name__.replace("_", " ")
+        return self.body.__name__.replace("_s_", "'s_").replace("_", " ")
 
     @property
     def method(self) -> str:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
+from urllib.parse import quote
 
+from moltnet_conformance.uninstalled import loaded
 from moltnet_core import Backend, Store, open_store
 from moltnet_core.plugins import load_backend
 
@@ -27,12 +29,19 @@ class Harness:
     """The URL of a place of the backend. It is not opened: stores go beside it, by ``Backend.sublocation``."""
 
     plugins: ClassVar[Sequence[object]] = ()
-    """Plugins to open stores with; a backend that is not installed can be among them."""
+    """Plugins to open stores with; a backend that is not installed can be among them.
+
+    A text names what to import, as in an entry point: ``"my_backend"`` or ``"my_backend:PLUGIN"``. Clauses that start
+    processes need it so, or as a module: another object does not get there.
+    """
+
+    def __init__(self) -> None:
+        self._labels: dict[str, str] = {}  # of the places beside ``location``, by their URLs
 
     @classmethod
     def described(cls) -> Backend:
         """The backend as it describes itself."""
-        return load_backend(cls.backend, cls.plugins)[0]
+        return load_backend(cls.backend, loaded(cls.plugins))[0]
 
     def new_location(self, tmp_path: Path) -> str:
         """A URL where no store is yet.
@@ -45,22 +54,45 @@ class Harness:
                 f"backend {self.backend} has no rule for places beside a given one (Backend.sublocation); "
                 "define new_location in the harness"
             )
-        return beside(self.location, f"kit_{secrets.token_hex(6)}")
+        label = f"kit_{secrets.token_hex(6)}"
+        made = beside(self.location, label)
+        self._labels[made] = label
+        return made
 
     def drop(self, location: str) -> None:
-        """Remove what is at a location of :meth:`new_location`; its stores have been closed."""
+        """Remove what is at a location that :meth:`new_location` has put beside :attr:`location`, and nothing else.
+
+        Its stores have been closed. A harness with a ``new_location`` of its own may want one of these as well.
+        """
+        label = self._labels.pop(location, None)
+        if label is None or self.location is None:
+            return
         remove = self.described().drop_sublocation
-        if self.location is not None and remove is not None:
-            remove(location)
+        if remove is not None:
+            remove(self.location, label)
+
+    def backup_location(self, path: Path) -> str:
+        """The URL of a store that is a file made by ``Store.backup``: here ``mydb:////absolute/file``.
+
+        It is asked only of a backend with the power ``online_backup``.
+        """
+        return f"{self.backend}:///{quote(str(path.absolute()))}"
 
 
 class Place:
-    """Opens stores of one backend, for one clause."""
+    """Opens stores of one backend, for one clause.
+
+    :ivar location: the last new one.
+    :ivar folder: that was made for it.
+    """
 
     def __init__(self, harness: Harness, folder: Path) -> None:
         self.backend = harness.backend
         self._harness = harness
         self._folder = folder
+        self._named = 0
+        self.folder = folder
+        self.location = ""
         self._locations: list[str] = []
         self._stores: list[Store] = []
 
@@ -71,23 +103,44 @@ class Place:
 
     def new_location(self) -> str:
         """A URL where no store is yet."""
-        folder = self._folder / f"place{len(self._locations) + 1}"
-        folder.mkdir()
-        self._locations.append(self._harness.new_location(folder))
-        return self._locations[-1]
+        self._named += 1
+        self.folder = self._folder / f"place{self._named}"
+        self.folder.mkdir()
+        self.location = self._harness.new_location(self.folder)
+        self._locations.append(self.location)
+        return self.location
 
     def open(self, location: str | None = None, **options: Any) -> Store:
         """Open a store, at a new location unless one is given."""
-        plugins = [*self._harness.plugins, *options.pop("plugins", ())]
+        plugins = [*loaded(self._harness.plugins), *options.pop("plugins", ())]
         where = self.new_location() if location is None else location
         store = open_store(where, environ={}, plugins=plugins, **options)
         self._stores.append(store)
         return store
 
+    def open_backup(self, path: Path, **options: Any) -> Store:
+        """Open a store that is a file made by ``Store.backup``."""
+        return self.open(self._harness.backup_location(path), **options)
+
+    @property
+    def plugins(self) -> Sequence[object]:
+        """The plugins that stores are opened with, which other processes do not know."""
+        return self._harness.plugins
+
     def close(self) -> None:
-        """Close all stores and drop all locations."""
-        with ExitStack() as stack:
-            for location in self._locations:
-                stack.callback(self._harness.drop, location)
-            for store in self._stores:
-                stack.callback(store.close)
+        """Close all stores and drop all locations. Others can be opened afterwards.
+
+        :raises ExceptionGroup: of those that could not be; all others were.
+        """
+        problems = []
+        stores, self._stores = self._stores, []
+        locations, self._locations = self._locations, []
+        ends = [store.close for store in reversed(stores)]
+        ends += [partial(self._harness.drop, location) for location in locations]
+        for end in ends:
+            try:
+                end()
+            except Exception as error:  # noqa: BLE001 - raised below, with the others
+                problems.append(error)
+        if problems:
+            raise ExceptionGroup(f"stores of {self.backend} could not be closed, or their places not dropped", problems)

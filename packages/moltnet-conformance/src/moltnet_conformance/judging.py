@@ -53,6 +53,7 @@ class Judgement:
 
     :param states: what became of each clause that applies to it.
     :param problems: what speaks against conformance, in words.
+    :param notes: what clauses say of how they were run.
     """
 
     plan: Plan
@@ -60,6 +61,7 @@ class Judgement:
     clauses: Mapping[str, Clause]
     problems: tuple[str, ...]
     seconds: float
+    notes: tuple[str, ...] = ()
 
     @property
     def verdict(self) -> str:
@@ -86,7 +88,13 @@ class Judgement:
         return table
 
 
-def judge(plan: Plan, clauses: Iterable[Clause], outcomes: Mapping[str, State], seconds: float) -> Judgement:
+def judge(
+    plan: Plan,
+    clauses: Iterable[Clause],
+    outcomes: Mapping[str, State],
+    seconds: float,
+    notes: Iterable[str] = (),
+) -> Judgement:
     """A judgement on one suite.
 
     :param outcomes: what became of each test, by its id; one that is missing did not run.
@@ -106,7 +114,7 @@ def judge(plan: Plan, clauses: Iterable[Clause], outcomes: Mapping[str, State], 
             problems.append(f"{clause_id}, named as a deviation, passes")
         elif state is State.DEVIATES and applying[clause_id].capability == REQUIRED:
             problems.append(f"{clause_id}, named as a deviation, is required")
-    return Judgement(plan, states, applying, tuple(problems), seconds)
+    return Judgement(plan, states, applying, tuple(problems), seconds, tuple(notes))
 
 
 def _worst(states: list[State]) -> State:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import pytest
+import attrs
 
 from moltnet_conformance.building import agent, dm, ids, message, room, thread
 from moltnet_core import (
     ArtifactFilter,
+    Message,
     Page,
     PageInfo,
     PageRequest,
@@ -20,93 +21,74 @@ from moltnet_core import (
 
 Read = Callable[[PageRequest | None], Page[Any]]
 FILE = Part("file", filename="f")
-TARGETS: dict[str, Target] = {"room": Target.room("general"), "thread": thread("t1"), "dm": dm("d1")}
-
+KINDS = ("room", "thread", "dm")
+BY_TIME = ("room", "thread", "dm", "artifacts")
+BY_ID = ("threads", "dms", "rooms", "agents", "members")
 
 # By code point: digits, then upper case, then lower case; and '-' < '.' < digit < ':' < letter < '_' < letter.
 NAMES = ["A", "Aa", "B", "a", "a-b", "a.b", "a0", "a:b", "aB", "a_b", "ab", "b", "10", "9", "Z", "z"]
 
 
-def by_time(store: Store, kind: str) -> Read:
-    """Fills a conversation whose messages share few instants, and lists it."""
-    store.create_room(room("general"))
-    for number, name in enumerate(NAMES):
-        store.append_message(message(name, TARGETS[kind], 1 + number % 3, parts=[FILE]))
-    for other, target in TARGETS.items():
-        if other != kind:
-            store.append_message(message(f"other-{other}", target, 2, parts=[FILE]))
-    if kind == "room":
-        return lambda page: store.list_room_messages("general", page)
-    if kind == "thread":
-        return lambda page: store.list_thread_messages("t1", page)
-    return lambda page: store.list_dm_messages("d1", page)
+def conversation(kind: str, name: str) -> Target:
+    """A conversation of that kind and name; threads are in the room ``general``."""
+    targets: dict[str, Callable[[str], Target]] = {"room": Target.room, "thread": thread, "dm": dm}
+    return targets[kind](name)
 
 
-def in_order() -> list[str]:
-    """The names as a conversation of :func:`by_time` has them."""
-    return [name for _, name in sorted((number % 3, name) for number, name in enumerate(NAMES))]
+def reading(store: Store, kind: str, name: str) -> Read:
+    """Lists the messages of a conversation."""
+    read = {"room": store.list_room_messages, "thread": store.list_thread_messages, "dm": store.list_dm_messages}[kind]
+    return lambda page: read(name, page)
 
 
-def threads(store: Store) -> Read:
-    """Threads of those names."""
-    store.create_room(room("general"))
-    for name in NAMES:
-        store.append_message(message(f"m-{name}", thread(name)))
-    return lambda page: store.list_threads("general", page)
+def filling(target: Target, prefix: str) -> list[Message]:
+    """Messages of the names, which share few instants."""
+    return [message(f"{prefix}{name}", target, 1 + number % 3, parts=[FILE]) for number, name in enumerate(NAMES)]
 
 
-def dms(store: Store) -> Read:
-    """Direct conversations of those names."""
-    for name in NAMES:
-        store.append_message(message(f"m-{name}", dm(name)))
-    return store.list_dms
+def in_order(prefix: str) -> list[str]:
+    """The ids of :func:`filling` in the contract's order."""
+    return [name for _, name in sorted((number % 3, f"{prefix}{name}") for number, name in enumerate(NAMES))]
 
 
-def rooms(store: Store) -> Read:
-    """Rooms of those names."""
-    for name in NAMES:
-        store.create_room(room(name))
-    return store.list_rooms
+@attrs.frozen
+class Listing:
+    """A listing of 16 items or a few more, and their ids in the contract's order."""
+
+    name: str
+    read: Read
+    order: list[str]
 
 
-def agents(store: Store) -> Read:
-    """Agents of those names."""
-    for name in NAMES:
-        store.register_agent(agent(name))
-    return store.list_agents
-
-
-def members(store: Store) -> Read:
-    """Members of those names, of two rooms."""
+def every_listing(store: Store) -> list[Listing]:
+    """Fills an empty store, and gives its listings of every kind."""
     store.create_room(room("general", members=NAMES[:10]))
     store.create_room(room("other", members=NAMES[5:]))
-    return store.list_members
+    for name in NAMES:
+        store.create_room(room(name))
+        store.register_agent(agent(name))
+        store.append_messages([message(f"in-{name}", thread(name, "other")), message(f"to-{name}", dm(name))])
+    found = []
+    for kind in KINDS:
+        name, prefix = f"the-{kind}", f"{kind}-"
+        if kind == "room":
+            store.create_room(room(name))
+        for each in filling(conversation(kind, name), prefix):
+            store.append_message(each)
+        found.append(Listing(kind, reading(store, kind, name), in_order(prefix)))
 
+    def artifacts(page: PageRequest | None) -> Page[Any]:
+        return store.list_artifacts(ArtifactFilter(thread_id="the-thread"), page)
 
-def artifacts(store: Store) -> Read:
-    """The artifacts of a thread."""
-    by_time(store, "thread")
-    return lambda page: store.list_artifacts(ArtifactFilter(thread_id="t1"), page)
-
-
-BY_TIME: dict[str, Callable[[Store], Read]] = {
-    "room": lambda store: by_time(store, "room"),
-    "thread": lambda store: by_time(store, "thread"),
-    "dm": lambda store: by_time(store, "dm"),
-    "artifacts": artifacts,
-}
-BY_ID = {"threads": threads, "dms": dms, "rooms": rooms, "agents": agents, "members": members}
-
-
-def listing(name: str, store: Store) -> tuple[Read, list[str]]:
-    """A listing of 16 items, and their ids in the contract's order."""
-    read = {**BY_TIME, **BY_ID}[name](store)
-    if name == "artifacts":
-        return read, [f"art_{each}_0" for each in in_order()]
-    return read, in_order() if name in BY_TIME else sorted(NAMES)
-
-
-every_listing = pytest.mark.parametrize("name", [*BY_TIME, *BY_ID])
+    return [
+        *found,
+        Listing("artifacts", artifacts, [f"art_{each}_0" for each in in_order("thread-")]),
+        Listing("threads", lambda page: store.list_threads("other", page), sorted(NAMES)),
+        Listing("dms", store.list_dms, sorted([*NAMES, "the-dm"])),
+        Listing("rooms", store.list_rooms, sorted([*NAMES, "general", "other", "the-room"])),
+        Listing("agents", store.list_agents, sorted(NAMES)),
+        Listing("members", store.list_members, sorted(NAMES)),
+    ]
 
 
 def expected(order: Sequence[str], start: int, end: int, *, forwards: bool) -> tuple[list[str], PageInfo]:

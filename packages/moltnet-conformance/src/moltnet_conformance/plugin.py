@@ -12,15 +12,17 @@ import pytest
 if TYPE_CHECKING:
     from moltnet_conformance.recorder import Recorder
 
-__all__ = ["PROFILE", "REPORT"]
+__all__ = ["CLAUSE", "NOTE", "PROFILE", "REPORT", "SEED", "SENT"]
 REPORT = "--moltnet-report"
 PROFILE = "--moltnet-profile"
+SEED = "--moltnet-seed"
 SENT = "moltnet_conformance"
 CLAUSE = "moltnet_clause"  # a property of each report of a clause
+NOTE = "moltnet_note"  # one of some: what the verdict's reader should know
 
 # Most of what asserts in this package; it is imported after this.
 pytest.register_assert_rewrite(
-    *(f"moltnet_conformance.{name}" for name in ("building", "children", "clauses", "histories", "racing", "refusing"))
+    *(f"moltnet_conformance.{name}" for name in ("building", "children", "clauses", "pairs", "racing", "refusing"))
 )
 
 
@@ -33,6 +35,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         choices=("quick", "deep"),
         default="quick",
         help="how many histories are generated: enough for every change, or for a night",
+    )
+    group.addoption(
+        SEED, type=int, metavar="NUMBER", help="generate the histories of this number, which an earlier run has said"
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from moltnet_conformance.judging import Judgement, Plan, State, judge
-from moltnet_conformance.plugin import CLAUSE, REPORT, SENT
+from moltnet_conformance.plugin import CLAUSE, NOTE, REPORT, SENT
 from moltnet_conformance.reporting import lines, write_report
 
 __all__ = ["Recorder"]
@@ -23,6 +23,7 @@ class Recorder:
         self._plans: dict[str, Plan] = {}
         self._outcomes: dict[str, State] = {}
         self._seconds: dict[str, float] = {}
+        self._notes: dict[str, list[str]] = {}
 
     # -- collecting ------------------------------------------------------------------------------
 
@@ -70,6 +71,8 @@ class Recorder:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Notes what became of a test, of which each phase reports."""
         self._seconds[report.nodeid] = self._seconds.get(report.nodeid, 0.0) + report.duration
+        if notes := [str(text) for name, text in report.user_properties if name == NOTE]:
+            self._notes[report.nodeid] = notes
         if report.failed:
             self._outcomes[report.nodeid] = State.FAILED
         elif self._outcomes.get(report.nodeid) is State.FAILED:
@@ -87,7 +90,12 @@ class Recorder:
         for plan in self._plans.values():
             if any(item in self._outcomes for item in plan.items):
                 seconds = sum(self._seconds.get(item, 0.0) for item in plan.items)
-                made.append(judge(plan, all_clauses(), self._outcomes, seconds))
+                notes = [
+                    f"{clause_id}: {note}"
+                    for item, clause_id in plan.items.items()
+                    for note in self._notes.get(item, ())
+                ]
+                made.append(judge(plan, all_clauses(), self._outcomes, seconds, notes))
         return made
 
     # -- at the end ------------------------------------------------------------------------------

@@ -22,8 +22,3 @@ def refused(store: Store, field: str) -> Iterator[None]:
     assert caught.value.field.startswith(field)
     assert caught.value.committed is False
     assert everything(store) == before
-
-
-def named(table: dict[str, str]) -> pytest.MarkDecorator:
-    """One run of a clause for each value, under its name."""
-    return pytest.mark.parametrize("value", table.values(), ids=table.keys())

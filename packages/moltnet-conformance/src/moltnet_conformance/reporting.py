@@ -25,6 +25,8 @@ def lines(judgement: Judgement) -> Iterator[str]:
     for clause_id, state in judgement.states.items():
         if state is State.DEVIATES:
             yield f"  {clause_id} deviates: {plan.deviations[clause_id]}"
+    for note in judgement.notes:
+        yield f"  {note}"
     yield f"{plan.backend}: {judgement.verdict}"
 
 
@@ -38,6 +40,7 @@ def to_json(judgement: Judgement) -> dict[str, Any]:
         "verdict": judgement.verdict,
         "conformant": judgement.is_conformant,
         "problems": list(judgement.problems),
+        "notes": list(judgement.notes),
         "seconds": round(judgement.seconds, 3),
         "clauses": [
             {

@@ -11,6 +11,7 @@ import pytest
 
 from moltnet_conformance.clauses import all_clauses
 from moltnet_conformance.harness import Harness, Place
+from moltnet_conformance.uninstalled import VARIABLE, for_children
 from moltnet_core import Store
 
 __all__ = ["CLAUSES", "ClauseFixtures", "ConformanceSuite"]
@@ -23,8 +24,9 @@ class ClauseFixtures:
     harness: ClassVar[type[Harness]]
 
     @pytest.fixture
-    def place(self, tmp_path: Path) -> Iterator[Place]:
+    def place(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
         """Where a clause opens stores; closes those that it leaves open."""
+        monkeypatch.setenv(VARIABLE, for_children(self.harness.plugins))
         folder = tmp_path / "places"
         folder.mkdir()
         made = Place(self.harness(), folder)

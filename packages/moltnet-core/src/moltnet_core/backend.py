@@ -93,10 +93,14 @@ class Backend:
     :param powers: of :class:`Power`.
     :param time_digits: fractional digits of a second that are stored: 9 or 6.
     :param migration_target: what migrations for this backend are written for (``"sql:sqlite"``), if it has any.
-    :param sublocation: from a store's URL and a label (letters, digits and ``_``) to the URL of a place beside it,
-        where no store is yet: another file, another schema. The conformance kit makes its places so.
+    :param sublocation: from a store's URL and a label (``a`` to ``z``, digits and ``_``) to the URL of a place beside
+        it, where no store is yet: another file, another schema. The conformance kit makes its places so.
         :func:`moltnet_core.config.locations.file_beside` is ready-made.
-    :param drop_sublocation: removes everything at a place that ``sublocation`` named; it is given no other.
+    :param drop_sublocation: from the same two arguments, removes everything at the place that ``sublocation`` names,
+        and is no error where nothing is. It never sees a URL to remove, only one to stay beside, so that nobody can
+        hand it a store of the user's; for the same reason it refuses, with a ``ValueError``, what is no label
+        (:func:`moltnet_core.config.locations.check_label`).
+        :func:`moltnet_core.config.locations.drop_file` is ready-made.
     :param backup_file: how a file that the driver's ``backup`` made becomes a store again. Without it, a backup is an
         export, and is restored by loading.
     :param api_version: the interface it was written for; leave it out.
@@ -113,7 +117,7 @@ class Backend:
     time_digits: int = 9
     migration_target: str | None = None
     sublocation: Callable[[str, str], str] | None = None
-    drop_sublocation: Callable[[str], None] | None = None
+    drop_sublocation: Callable[[str, str], None] | None = None
     backup_file: BackupFile | None = None
     api_version: int = API_VERSION
 

@@ -7,13 +7,16 @@ transactions.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import attrs
 
 from moltnet_core.driver import NewMessage
 from moltnet_core.errors import AgentCredentialError, Duplicate, DuplicateMessageError
 from moltnet_core.identifiers import artifact_id, full_id, member_network, scoped_member_id
+from moltnet_core.records import Record
 from moltnet_core.serialization import canonical, to_json
+from moltnet_core.timestamps import parse_time, time_key
 from moltnet_core.types import (
     AgentRegistration,
     AgentSummary,
@@ -27,6 +30,7 @@ from moltnet_core.validation import agent_full_id
 
 __all__ = [
     "artifacts_of",
+    "count_message",
     "derive",
     "member_summary",
     "merge_registration",
@@ -96,6 +100,26 @@ def derive(message: Message) -> NewMessage:
         )
         return NewMessage(message, artifacts, dm=dm)
     return NewMessage(message, artifacts)
+
+
+def count_message(stored: Record, time: str, *, joined: DirectConversation | None = None) -> Record:
+    """A thread's or DM's record with one more message in it.
+
+    :param stored: the record of the thread or DM that is there.
+    :param time: the message's time, as it is stored.
+    :param joined: of an appended DM's message: ``NewMessage.dm``, whose network and participants the DM takes on.
+        A loaded message changes neither.
+    """
+    last = max(stored.times["last_message_at"], time, key=time_key)
+    value: Any = stored.value
+    changes: dict[str, Any] = {"message_count": value.message_count + 1, "last_message_at": parse_time(last)}
+    if joined is not None:
+        changes |= {
+            "network_id": joined.network_id,
+            "fqid": joined.fqid,
+            "participant_ids": tuple(sorted({*value.participant_ids, *joined.participant_ids})),
+        }
+    return Record(stored.kind, attrs.evolve(value, **changes), {"last_message_at": last})
 
 
 def same_message(stored: Message, offered: Message) -> bool:

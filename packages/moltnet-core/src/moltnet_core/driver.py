@@ -55,7 +55,11 @@ __all__ = [
 
 
 class Lookup(StrEnum):
-    """What :meth:`Driver.get` fetches by its key."""
+    """What :meth:`Driver.get` fetches by its key.
+
+    A ``ROOM`` that was not removed, a ``MESSAGE``, a ``THREAD`` or a ``DM``, by id; the registration of an ``AGENT``,
+    also by its ``CREDENTIAL`` key: of several with one key the lowest id, and never by ``""``; a ``MEMBER``'s summary.
+    """
 
     ROOM = "room"
     """A :class:`~moltnet_core.types.rooms.Room` that was not removed, by id."""
@@ -105,12 +109,30 @@ class Appended:
 class LoadRecord:
     """A record to load, prepared.
 
-    :param record: its times are normalised to nine digits, of which the backend's ``time_digits`` may be non-zero.
+    :param record: its times are normalised to nine digits, of which the backend's ``time_digits`` may be non-zero. A
+        thread's or DM's has count 0 and the year 1 as last time: each message that is loaded for it counts
+        (:func:`moltnet_core.derivation.count_message`).
     :param new: of a message: it with its artifacts.
     """
 
     record: Record
     new: NewMessage | None = None
+
+    @property
+    def needs(self) -> tuple[tuple[RecordKind, str], ...]:
+        """What has to be stored before it, removed or not: the room of a thread, the conversation of a message.
+
+        What is not there is a :func:`moltnet_core.records.missing_error`.
+        """
+        if isinstance(self.record.value, Thread):
+            return ((RecordKind.ROOM, self.record.value.room_id),)
+        if self.new is None:
+            return ()
+        target = self.new.message.target
+        if target.kind == "dm":
+            return ((RecordKind.DM, target.dm_id or ""),)
+        room = (RecordKind.ROOM, target.room_id or "")
+        return (room, (RecordKind.THREAD, target.thread_id or "")) if target.kind == "thread" else (room,)
 
 
 class DriverSnapshot(Protocol):
@@ -226,7 +248,7 @@ class Driver(ABC):
         counted by the core: leave it 0.
 
         :raises RecordConflictError: a different one is stored (:func:`moltnet_core.records.same_record`).
-        :raises ValidationError: a message or thread whose room, thread or DM is in neither the store nor earlier
+        :raises ValidationError: what a message or thread :attr:`~LoadRecord.needs` is in neither the store nor earlier
             in this load.
         """
 
@@ -263,7 +285,12 @@ class Driver(ABC):
 
 @runtime_checkable
 class SupportsMigrations(Protocol):
-    """The power ``migrations``: a schema that changes by recorded steps."""
+    """The power ``migrations``: a schema that changes by recorded steps.
+
+    What a migration's ``up`` is given is for the backend to say, and where the steps are recorded. For what is no SQL,
+    make the :class:`~moltnet_core.migrations.migration.Migration` with a checksum of any text that changes with what it
+    does. A new place may be created before its migrations are applied.
+    """
 
     @property
     def migration_log(self) -> MigrationLog:

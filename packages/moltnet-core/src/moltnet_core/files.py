@@ -95,7 +95,12 @@ def make_folder(folder: Path) -> None:
 
 
 def creation_error(path: Path, source: str, error: OSError) -> MoltnetError:
-    """The error for a file that could not be looked at or created."""
+    """The error for a file that could not be looked at or created.
+
+    :param error: some of the contract's own errors are an ``OSError`` too; such a one is given back as it is.
+    """
+    if isinstance(error, MoltnetError):
+        return error
     match error.errno:
         case errno.ENOTDIR | errno.EEXIST:
             return ConfigError(source, "path", f"a part of {path.parent} is a file, not a folder")
@@ -115,7 +120,10 @@ def storage_error(problem: str, error: OSError, *, committed: bool | None = Fals
     """The error for a file that could not be written or synced.
 
     :param problem: what could not be done.
+    :param error: as for :func:`creation_error`.
     """
+    if isinstance(error, MoltnetError):
+        return error
     text = f"{problem}: {error.strerror or type(error).__name__}"
     if error.errno in _FULL:
         return StorageFullError(f"{text}; make room and try again", committed=committed)

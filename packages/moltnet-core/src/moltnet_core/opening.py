@@ -85,9 +85,11 @@ def open_store(
         raise load_failure(backend.name, module, f"it opened a {type(driver).__name__}, not a Driver")
     store = Store(driver, backend, loaded, migrations, read_only=read_only)
     try:
-        _bring_up_to_date(store, migrate)
+        _look_at_schema(store, may_migrate=bool(migrate))
         if not store.needs_migration:
             loaded.store_opened(store=store)
+        elif migrate != "later":
+            store.migrate()
     except BaseException:
         store._abandon()
         raise
@@ -146,7 +148,8 @@ def _resolve(
     return backend, module, settings_from_url(backend.settings, url, backend.from_url), url.read_only
 
 
-def _bring_up_to_date(store: Store, migrate: bool | str) -> None:
+def _look_at_schema(store: Store, *, may_migrate: bool) -> None:
+    """Keep the store from use while migrations are missing."""
     if not isinstance(store.driver, SupportsMigrations):
         return
     status = store.migration_status()
@@ -162,9 +165,6 @@ def _bring_up_to_date(store: Store, migrate: bool | str) -> None:
         return
     if status.is_current:
         return
-    if migrate == "later":
-        store._defer(status.pending)
-    elif migrate:
-        store.migrate()
-    else:
+    if not may_migrate:
         raise MigrationRequiredError([step.label for step in status.pending])
+    store._defer(status.pending)

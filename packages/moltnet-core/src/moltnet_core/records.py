@@ -16,7 +16,7 @@ from attrs import field, frozen
 
 from moltnet_core.errors import ValidationError
 from moltnet_core.serialization import canonical, from_json, to_json
-from moltnet_core.timestamps import normalise, parse_time, truncate
+from moltnet_core.timestamps import NO_TIME, NO_TIME_TEXT, format_time, normalise, parse_time, truncate
 from moltnet_core.types import (
     VISIBILITIES,
     WRITE_POLICIES,
@@ -27,7 +27,7 @@ from moltnet_core.types import (
     Thread,
 )
 
-__all__ = ["LOAD_ORDER", "Counts", "LoadResult", "Record", "RecordKind", "Stored", "same_record"]
+__all__ = ["LOAD_ORDER", "Counts", "LoadResult", "Record", "RecordKind", "Stored", "missing_error", "same_record"]
 
 Stored = Room | AgentRegistration | Thread | DirectConversation | Message
 
@@ -68,7 +68,8 @@ class Record:
 
     :param kind: what it is.
     :param value: it.
-    :param times: its times by field name, as RFC 3339 texts with every stored digit. A room that was
+    :param times: its times by field name, as RFC 3339 texts with every stored digit: ``created_at`` of a room or
+        message, ``created_at`` and ``updated_at`` of an agent, ``last_message_at`` of a thread or DM. A room that was
         removed has a ``removed_at``.
     """
 
@@ -77,6 +78,16 @@ class Record:
     kind: RecordKind = field(converter=RecordKind)
     value: Stored
     times: Mapping[str, str]
+
+    @classmethod
+    def of(cls, value: Stored, **times: str) -> Record:
+        """The record of a domain object: its kind, and its times as texts.
+
+        :param times: by field name, those that are stored with more digits than the object holds.
+        """
+        kind = next(kind for kind, type_ in _TYPES.items() if isinstance(value, type_))
+        own = {name: format_time(getattr(value, name)) for name in _TIMES[kind] if hasattr(value, name)}
+        return cls(kind, value, own | times)
 
     @property
     def id(self) -> str:
@@ -118,7 +129,8 @@ class Record:
     def prepared(self, digits: int) -> tuple[Record, bool]:
         """The record as every backend will read it back, and whether any of its times lost digits.
 
-        Its times are normalised and cut to ``digits`` fractional digits, and its value agrees with them.
+        Its times are normalised and cut to ``digits`` fractional digits, and its value agrees with them. A thread or DM
+        has no message in it yet: count 0, and as last time the year 1.
 
         :raises ValidationError: a time is not RFC 3339, or the value is of another kind.
         """
@@ -127,6 +139,7 @@ class Record:
         times, cut = {}, False
         for name in _TIMES[self.kind]:
             if name in _DERIVED:
+                times[name] = NO_TIME_TEXT
                 continue
             text = self.times.get(name)
             if text is None:
@@ -143,7 +156,9 @@ class Record:
 
 
 def _normalised(value: Stored, times: Mapping[str, str]) -> Stored:
-    moments: dict[str, Any] = {name: parse_time(text) for name, text in times.items() if name != "removed_at"}
+    moments: dict[str, Any] = {
+        name: parse_time(text) for name, text in times.items() if name != "removed_at" and name not in _DERIVED
+    }
     if isinstance(value, Room):
         return attrs.evolve(
             value,
@@ -153,7 +168,10 @@ def _normalised(value: Stored, times: Mapping[str, str]) -> Stored:
             **moments,
         )
     if isinstance(value, DirectConversation):
-        return attrs.evolve(value, participant_ids=tuple(sorted(set(value.participant_ids))))
+        participants = tuple(sorted(set(value.participant_ids)))
+        return attrs.evolve(value, participant_ids=participants, message_count=0, last_message_at=NO_TIME)
+    if isinstance(value, Thread):
+        return attrs.evolve(value, message_count=0, last_message_at=NO_TIME)
     return attrs.evolve(value, **moments) if moments else value
 
 
@@ -170,6 +188,12 @@ def _comparable(record: Record) -> tuple[str, dict[str, str]]:
 def same_record(stored: Record, offered: Record) -> bool:
     """Whether loading ``offered``, whose times are cut to what the store keeps, over ``stored`` changes nothing."""
     return _comparable(stored) == _comparable(offered)
+
+
+def missing_error(record: Record, kind: RecordKind, wanted: str) -> ValidationError:
+    """The error for a record that names a room, thread or DM which is not there."""
+    problem = f"its {kind} {wanted!r} is not stored; load that record first"
+    return ValidationError(f"{record.kind} {record.id!r}", problem)
 
 
 @frozen

@@ -209,7 +209,8 @@ class Store:
         """Close the store, once the calls of other threads have returned. Calling it again does nothing."""
         if self._gate.closed:
             return
-        self._plugins.store_closing(store=self)
+        if not self.needs_migration:  # else they were not told that it was opened
+            self._plugins.store_closing(store=self)
         self._abandon()
 
     def _abandon(self) -> None:
@@ -276,7 +277,7 @@ class Store:
             self._driver.backup(Path(destination))
 
     def _defer(self, pending: Sequence[Migration]) -> None:
-        """Keep the store from use until :meth:`migrate` was called: what ``open_store(…, migrate="later")`` does."""
+        """Keep the store from use until :meth:`migrate` was called, which tells plugins that it is opened."""
         self._pending = tuple(pending)
 
     def held(self, *, write: bool) -> AbstractContextManager[None]:
@@ -389,7 +390,7 @@ class Store:
         with self._writing():
             (appended,) = self._driver.append((new,), retry=retry)
         result = _append_result(new, appended)
-        self._tell(result)
+        self._tell([result])
         return result
 
     def append_messages(self, batch: Iterable[Message], *, retry: bool = False) -> list[AppendResult]:
@@ -404,13 +405,19 @@ class Store:
         with self._writing():
             appended = self._driver.append(news, retry=retry) if news else ()
         results = [_append_result(new, each) for new, each in zip(news, appended, strict=True)]
-        for result in results:
-            self._tell(result)
+        self._tell(results)
         return results
 
-    def _tell(self, result: AppendResult) -> None:
-        if self._plugins.observes_messages:
-            self._driver.after_commit(lambda: self._plugins.message_appended(store=self, result=result))
+    def _tell(self, results: Sequence[AppendResult]) -> None:
+        if not self._plugins.observes_messages:
+            return
+        batch = tuple(results)  # the caller may change the list before the commit
+
+        def tell() -> None:
+            for result in batch:
+                self._plugins.message_appended(store=self, result=result, batch=batch)
+
+        self._driver.after_commit(tell)
 
     def get_message(self, message_id: str) -> Message | None:
         """A message, or ``None``.

@@ -14,28 +14,36 @@ from typing import Any, TypeVar, cast
 
 import attrs
 
-from moltnet_core.derivation import member_summary, merge_registration, resolve_duplicates
+from moltnet_core.derivation import count_message, member_summary, merge_registration, resolve_duplicates
 from moltnet_core.driver import Appended, LoadRecord, NewMessage
 from moltnet_core.errors import (
     RecordConflictError,
     RoomExistsError,
     RoomNotFoundError,
     ThreadRoomMismatchError,
-    ValidationError,
 )
-from moltnet_core.records import Counts, LoadResult, Record, RecordKind, same_record
-from moltnet_core.timestamps import NO_TIME, NO_TIME_TEXT, format_time, parse_time, time_key
+from moltnet_core.records import Counts, LoadResult, Record, RecordKind, missing_error, same_record
+from moltnet_core.timestamps import format_time
 from moltnet_core.types import (
     AgentRegistration,
     AgentSummary,
     Artifact,
-    DirectConversation,
     Message,
     Room,
-    Thread,
 )
 from moltnet_memory.index import Index
-from moltnet_memory.rows import AgentRow, CorruptRow, DMRow, MessageRow, RoomRow, Row, StoredRow, ThreadRow, fresh
+from moltnet_memory.rows import (
+    AgentRow,
+    CorruptRow,
+    DMRow,
+    MessageRow,
+    RoomRow,
+    Row,
+    StoredRow,
+    ThreadRow,
+    fresh,
+    row_of,
+)
 
 __all__ = ["Changes", "Tables"]
 
@@ -151,13 +159,15 @@ class Tables:
             if row is not None and row.thread.room_id != new.thread.room_id:
                 raise ThreadRoomMismatchError(new.thread.id, new.thread.room_id, row.thread.room_id)
             changes[RecordKind.THREAD, new.thread.id] = (
-                ThreadRow(new.thread, moment) if row is None else _count_thread(row, moment)
+                ThreadRow(new.thread, moment) if row is None else row_of(count_message(row.record(), moment))
             )
         if new.dm is not None:
             dm_row = self._row(DMRow, RecordKind.DM, new.dm.id, changes)
             created = dm_row is None
             changes[RecordKind.DM, new.dm.id] = (
-                DMRow(new.dm, moment) if dm_row is None else _count_dm(dm_row, moment, new.dm)
+                DMRow(new.dm, moment)
+                if dm_row is None
+                else row_of(count_message(dm_row.record(), moment, joined=new.dm))
             )
         changes[RecordKind.MESSAGE, new.message.id] = MessageRow(fresh(new.message), moment, new.artifacts)
         return created
@@ -240,44 +250,25 @@ class Tables:
                 if not isinstance(stored, Record) or not same_record(stored, record):
                     raise RecordConflictError(record.kind, record.id)
                 unchanged += 1
-            elif item.new is not None:
-                self._plan_load_message(changes, record, item.new)
             else:
-                changes[record.kind, record.id] = self._loaded_row(changes, record)
+                self._plan_loaded(changes, item)
         return changes, LoadResult(len(records) - unchanged, unchanged)
 
-    def _is_stored(self, kind: RecordKind, key: str, changes: Changes) -> bool:
-        return (kind, key) in changes or key in self.rows[kind]
-
-    def _loaded_row(self, changes: Changes, record: Record) -> StoredRow:
-        value, times = record.value, record.times
-        if isinstance(value, Room):
-            return RoomRow(value, times["created_at"], times.get("removed_at"))
-        if isinstance(value, AgentRegistration):
-            return AgentRow(value, times["created_at"], times["updated_at"])
-        if isinstance(value, Thread):
-            if not self._is_stored(RecordKind.ROOM, value.room_id, changes):
-                raise _missing(record, "room", value.room_id)
-            return ThreadRow(attrs.evolve(value, message_count=0, last_message_at=NO_TIME), NO_TIME_TEXT)
-        if isinstance(value, DirectConversation):
-            return DMRow(attrs.evolve(value, message_count=0, last_message_at=NO_TIME), NO_TIME_TEXT)
-        raise ValidationError(f"{record.kind} {record.id!r}", "is not prepared for loading")
-
-    def _plan_load_message(self, changes: Changes, record: Record, new: NewMessage) -> None:
-        target, moment = new.message.target, record.times["created_at"]
-        if target.kind != "dm" and not self._is_stored(RecordKind.ROOM, target.room_id or "", changes):
-            raise _missing(record, "room", target.room_id)
-        if target.kind == "thread":
-            row = self._row(ThreadRow, RecordKind.THREAD, target.thread_id or "", changes)
-            if row is None:
-                raise _missing(record, "thread", target.thread_id)
-            changes[RecordKind.THREAD, row.thread.id] = _count_thread(row, moment)
-        elif target.kind == "dm":
-            dm_row = self._row(DMRow, RecordKind.DM, target.dm_id or "", changes)
-            if dm_row is None:
-                raise _missing(record, "dm", target.dm_id)
-            changes[RecordKind.DM, dm_row.dm.id] = _count_dm(dm_row, moment, dm_row.dm)
-        changes[RecordKind.MESSAGE, record.id] = MessageRow(fresh(new.message), moment, new.artifacts)
+    def _plan_loaded(self, changes: Changes, item: LoadRecord) -> None:
+        record = item.record
+        for kind, key in item.needs:
+            if (kind, key) not in changes and key not in self.rows[kind]:
+                raise missing_error(record, kind, key)
+        if item.new is None:
+            changes[record.kind, record.id] = row_of(record)
+            return
+        moment = record.times["created_at"]
+        kind, key = item.needs[-1]  # its conversation
+        if kind is not RecordKind.ROOM:
+            row = self._row(ThreadRow if kind is RecordKind.THREAD else DMRow, kind, key, changes)
+            if row is not None:
+                changes[kind, key] = row_of(count_message(row.record(), moment))
+        changes[record.kind, record.id] = MessageRow(fresh(item.new.message), moment, item.new.artifacts)
 
     # -- applying ------------------------------------------------------------------------------------
 
@@ -350,26 +341,3 @@ class Tables:
                 self.artifacts_of["room", target.room_id].add(place)
                 if target.kind == "thread":
                     self.artifacts_of["thread", target.thread_id].add(place)
-
-
-def _missing(record: Record, kind: str, key: str | None) -> ValidationError:
-    return ValidationError(f"{record.kind} {record.id!r}", f"its {kind} {key!r} is not stored; load that record first")
-
-
-def _count_thread(row: ThreadRow, moment: str) -> ThreadRow:
-    last = max(row.last_message_at, moment, key=time_key)
-    thread = attrs.evolve(row.thread, message_count=row.thread.message_count + 1, last_message_at=parse_time(last))
-    return ThreadRow(thread, last)
-
-
-def _count_dm(row: DMRow, moment: str, latest: DirectConversation) -> DMRow:
-    last = max(row.last_message_at, moment, key=time_key)
-    dm = attrs.evolve(
-        row.dm,
-        network_id=latest.network_id,
-        fqid=latest.fqid,
-        participant_ids=tuple(sorted({*row.dm.participant_ids, *latest.participant_ids})),
-        message_count=row.dm.message_count + 1,
-        last_message_at=parse_time(last),
-    )
-    return DMRow(dm, last)

@@ -11,7 +11,7 @@ import psycopg2
 from moltnet_core.errors import MoltnetError, ValidationError
 from moltnet_core.timestamps import format_time
 from moltnet_postgres.connections import BEGIN_READ, BEGIN_WRITE
-from moltnet_postgres.errors import READ_ONLY_TRANSACTION, UNIQUE_VIOLATION, translate_error
+from moltnet_postgres.errors import READ_ONLY_TRANSACTION, UNIQUE_VIOLATION, is_statement_error, translate_error
 from moltnet_sql import Dialect
 
 __all__ = ["MIGRATION_LOCK", "PostgresDialect", "quoted"]
@@ -131,6 +131,9 @@ class PostgresDialect(Dialect):
 
     def is_unique_violation(self, error: BaseException) -> bool:
         return isinstance(error, psycopg2.IntegrityError) and error.pgcode == UNIQUE_VIOLATION
+
+    def blames_statement(self, error: BaseException) -> bool:
+        return isinstance(error, psycopg2.Error) and is_statement_error(error)
 
     def translate(self, error: BaseException, *, committing: bool) -> MoltnetError | None:
         if isinstance(error, UnicodeEncodeError):

@@ -21,7 +21,7 @@ from moltnet_core.errors import (
 )
 from moltnet_postgres.connections import AbortedError, DeadlineError
 
-__all__ = ["READ_ONLY_TRANSACTION", "UNIQUE_VIOLATION", "connect_error", "translate_error"]
+__all__ = ["READ_ONLY_TRANSACTION", "UNIQUE_VIOLATION", "connect_error", "is_statement_error", "translate_error"]
 
 UNIQUE_VIOLATION: Final = "23505"
 READ_ONLY_TRANSACTION: Final = "25006"
@@ -29,6 +29,19 @@ ABORTED: Final = "25P02"
 
 _LOST: Final = ("08", "57P", "25P03", "25P04")
 """Codes of errors with which the server ends the connection: what it was doing may have been committed before."""
+
+
+_STATEMENT: Final = ("0A", "21", "22", "23", "42")
+_NOT_STATEMENT: Final = ("22P05", "22021", "42501")
+"""Of those classes: an encoding that lacks a character, and a privilege that lacks."""
+
+
+def is_statement_error(error: psycopg2.Error) -> bool:
+    """Whether a statement was refused for what it says: by the server, or by psycopg2 before it was sent."""
+    code = error.pgcode
+    if code is None:
+        return isinstance(error, psycopg2.ProgrammingError | psycopg2.DataError | psycopg2.NotSupportedError)
+    return code.startswith(_STATEMENT) and code not in _NOT_STATEMENT
 
 
 def translate_error(error: psycopg2.Error, place: str, *, committing: bool, read_only: bool = False) -> MoltnetError:

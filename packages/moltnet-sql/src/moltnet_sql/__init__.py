@@ -6,6 +6,7 @@ It is no backend by itself, and knows no engine but through a :class:`~moltnet_s
 from moltnet_sql.database import SqlDatabase
 from moltnet_sql.dialect import Dialect
 from moltnet_sql.driver import SqlDriver
+from moltnet_sql.errors import StatementError
 from moltnet_sql.migrations import MigrationHandle, SqlMigrationLog, server_migrations
 from moltnet_sql.plugins import transaction
 from moltnet_sql.session import Session
@@ -19,6 +20,7 @@ __all__ = [
     "SqlDatabase",
     "SqlDriver",
     "SqlMigrationLog",
+    "StatementError",
     "Unit",
     "server_migrations",
     "transaction",

@@ -129,6 +129,14 @@ class Dialect(ABC):
     def is_unique_violation(self, error: BaseException) -> bool:
         """Whether the error says that a key is taken."""
 
+    def blames_statement(self, error: BaseException) -> bool:
+        """Whether the engine refused a statement for what it says: a constraint, a name, a value, its SQL.
+
+        Of this package's own statements that means a damaged or foreign database, which :meth:`translate` says; of a
+        plugin's it is the plugin's own affair.
+        """
+        return False
+
     @abstractmethod
     def translate(self, error: BaseException, *, committing: bool) -> MoltnetError | None:
         """The contract's error for one of the engine's, or ``None`` if it is not the engine's.

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Final, TypeVar
 import peewee
 
 from moltnet_core.driver import Appended, Driver, DriverSnapshot, LoadRecord, Lookup, NewMessage
-from moltnet_core.errors import RoomNotFoundError, StoreBusyError, ThreadRoomMismatchError
+from moltnet_core.errors import ReadOnlyStoreError, RoomNotFoundError, StoreBusyError, ThreadRoomMismatchError
 from moltnet_core.listings import Agents, DirectConversations, Listing, Rooms, Threads
 from moltnet_core.records import Counts, LoadResult
 from moltnet_core.types import AgentRegistration, Room, Start
@@ -58,6 +58,11 @@ class SqlDriver(Driver):
         return self._database
 
     @property
+    def dialect(self) -> Dialect:
+        """The engine's spelling, and its errors."""
+        return self._dialect
+
+    @property
     def migration_log(self) -> SqlMigrationLog:
         """See :class:`moltnet_core.driver.SupportsMigrations`."""
         return self._log
@@ -69,9 +74,13 @@ class SqlDriver(Driver):
         """A transaction in which this thread uses the peewee database; within another one a savepoint of that.
 
         What the driver does meanwhile in this thread is part of it.
+
+        :raises ReadOnlyStoreError: it is to write, within one that reads.
         """
         database, dialect = self._database, self._dialect
         if database.in_transaction():
+            if write and not self._waiting.writes:
+                raise ReadOnlyStoreError("this transaction only reads; begin it with write=True")
             waiting = len(self._waiting.calls)
             try:
                 with translated(dialect), database.savepoint():
@@ -81,7 +90,7 @@ class SqlDriver(Driver):
                 raise
             return
         begin = dialect.begin_write if write else dialect.begin_read
-        self._waiting.calls = []
+        self._waiting.calls, self._waiting.writes = [], write
         with Unit(self._pool, dialect, begin, write=write) as connection, database.lent(connection):
             names = dialect.use_names()
             if names is not None:
@@ -97,14 +106,14 @@ class SqlDriver(Driver):
             call()
 
     @contextmanager
-    def _joined(self) -> Iterator[Any]:
+    def _joined(self, *, write: bool) -> Iterator[Any]:
         """A savepoint of the transaction that this thread is in."""
-        with self.transaction(write=True) as database:
+        with self.transaction(write=write) as database:
             yield database.connection()
 
     def _unit(self, begin: str | None, *, write: bool = False) -> AbstractContextManager[Any]:
         if self._database.in_transaction():
-            return self._joined()
+            return self._joined(write=write)
         return Unit(self._pool, self._dialect, begin, write=write)
 
     def _looking(self) -> AbstractContextManager[Any]:

@@ -17,9 +17,8 @@ from moltnet_core.errors import (
     RoomExistsError,
     RoomNotFoundError,
     ThreadRoomMismatchError,
-    ValidationError,
 )
-from moltnet_core.records import LoadResult, Record, RecordKind, same_record
+from moltnet_core.records import LoadResult, Record, RecordKind, missing_error, same_record
 from moltnet_core.timestamps import NO_TIME_TEXT, format_time
 from moltnet_core.types import AgentRegistration, DirectConversation, Message, Room, Thread
 from moltnet_sql.reading import Reader, Tools
@@ -313,9 +312,9 @@ class Writer:
                     unchanged += 1
                     continue
                 known[item.record.id] = item.record
-                for place in _needed(item):
+                for place in item.needs:
                     if place not in needed:
-                        raise _missing(item.record, *place)
+                        raise missing_error(item.record, *place)
                 if item.new is None:
                     self._load_one(item.record)
                 else:
@@ -345,7 +344,7 @@ class Writer:
             if item.new is None:
                 continue
             moment = item.record.times["created_at"]
-            *_, place = _needed(item)
+            *_, place = item.needs
             counts.setdefault(place, []).append(moment)
             row = self._rows.message_row(item.new.message, moment)
             messages.append(row)
@@ -372,7 +371,7 @@ class Writer:
         """The rooms, threads and DMs that records name and that are there."""
         wanted: dict[RecordKind, set[str]] = {}
         for item in items:
-            for kind, key in _needed(item):
+            for kind, key in item.needs:
                 wanted.setdefault(kind, set()).add(key)
         return {(kind, key) for kind, keys in wanted.items() for key in self._reader.stored(kind, sorted(keys))}
 
@@ -390,20 +389,3 @@ def _first_of(conversation: Thread | DirectConversation | None, created: set[tup
 
 def _message_of(record: Record | CorruptRecordError) -> Message | None:
     return record.value if isinstance(record, Record) and isinstance(record.value, Message) else None
-
-
-def _needed(item: LoadRecord) -> list[tuple[RecordKind, str]]:
-    """What has to be stored before a record is loaded."""
-    if isinstance(item.record.value, Thread):
-        return [(RecordKind.ROOM, item.record.value.room_id)]
-    if item.new is None:
-        return []
-    target = item.new.message.target
-    if target.kind == "dm":
-        return [(RecordKind.DM, target.dm_id or "")]
-    room = (RecordKind.ROOM, target.room_id or "")
-    return [room, (RecordKind.THREAD, target.thread_id or "")] if target.kind == "thread" else [room]
-
-
-def _missing(record: Record, kind: RecordKind, key: str) -> ValidationError:
-    return ValidationError(f"{record.kind} {record.id!r}", f"its {kind} {key!r} is not stored; load that record first")

@@ -24,6 +24,11 @@ from moltnet_sqlite.engine import sqlite3
 __all__ = ["SQLiteDialect"]
 
 _FULL: Final = "no space is left for the database; earlier data is intact; make room and try again"
+_STATEMENT: Final = frozenset(
+    {"SQLITE_CONSTRAINT", "SQLITE_ERROR", "SQLITE_MISMATCH", "SQLITE_RANGE"}
+    | {"ProgrammingError", "InterfaceError", "DataError", "NotSupportedError"}
+)
+"""Result codes of what a statement says, and the errors of the module about what it was given."""
 _UNIQUE: Final = ("SQLITE_CONSTRAINT_PRIMARYKEY", "SQLITE_CONSTRAINT_UNIQUE")
 
 
@@ -85,12 +90,15 @@ class SQLiteDialect(Dialect):
         # pysqlite3 gives the primary code only, so the text has to say which constraint it was.
         return getattr(error, "sqlite_errorname", None) in _UNIQUE or "UNIQUE constraint failed" in str(error)
 
+    def blames_statement(self, error: BaseException) -> bool:
+        return isinstance(error, sqlite3.Error) and _primary(_name(error)) in _STATEMENT
+
     def translate(self, error: BaseException, *, committing: bool) -> MoltnetError | None:
         if isinstance(error, UnicodeEncodeError):
             return ValidationError("a text", "holds a lone surrogate, which no backend can store")
         if not isinstance(error, sqlite3.Error):
             return None
-        name = getattr(error, "sqlite_errorname", None) or type(error).__name__
+        name = _name(error)
         translation = _translation(name, str(error), self._place, committing=committing)
         if isinstance(translation, StorageIOError) and name.startswith("SQLITE_IOERR") and self._is_full():
             translation = StorageFullError(_FULL, committed=translation.committed)
@@ -98,10 +106,19 @@ class SQLiteDialect(Dialect):
         return translation
 
 
+def _name(error: BaseException) -> str:
+    """The name of its result code; of an error of the module itself, which has none, its class's."""
+    return getattr(error, "sqlite_errorname", None) or type(error).__name__
+
+
+def _primary(name: str) -> str:
+    """The name of the result code that an extended one is a case of."""
+    return "_".join(name.split("_")[:2])
+
+
 def _translation(name: str, text: str, place: str, *, committing: bool) -> MoltnetError:
     """The contract's error for a result code's name. The text is looked at where there is no code, and never shown."""
-    primary = "_".join(name.split("_")[:2])
-    match primary:
+    match _primary(name):
         case "SQLITE_BUSY" | "SQLITE_LOCKED":
             return StoreBusyError(
                 f"another connection held the lock of {place} for longer than busy_timeout; try again, "

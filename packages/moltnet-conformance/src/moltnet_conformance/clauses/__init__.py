@@ -11,6 +11,8 @@ MODULES = (
     "opening",
     "closing",
     "powers",
+    "backups",
+    "watching",
     "round_trips",
     "texts",
     "numbers",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
-from moltnet_conformance.building import agent, at, everything, ids
+from moltnet_conformance.building import agent, at, everything, ids, room
 from moltnet_conformance.clause import Group
-from moltnet_core import AgentCredentialError, AgentRegistration, Record, Store
+from moltnet_core import AgentCredentialError, AgentRegistration, PageRequest, Record, Store
 
 clause = Group("agents")
 
@@ -123,3 +125,21 @@ def a_removed_agent_is_gone_and_its_id_free(store: Store) -> None:
     assert store.get_agent("ann") is store.get_agent_by_credential("token:1") is None
     assert store.list_agents().items == ()
     assert store.register_agent(offered("token:2")) == offered("token:2")
+
+
+@clause("AGENT-012", "3.3", "4.27")
+def long_ids_that_begin_alike_are_told_apart_and_in_order(store: Store) -> None:
+    network = "n" * 600  # more than the keys of some engines can hold
+    expected = sorted(f"molt://{network}{more}/agents/{name}" for more in ("", "a", "z") for name in ("b", "a"))
+    store.create_room(room("r9", members=expected))
+    for agent_id in reversed(expected):
+        store.register_agent(agent(agent_id, f"key of {agent_id[-30:]}"))
+    for listing in (store.list_agents, store.list_members):
+        assert ids(listing()) == expected
+        for cursor, following in pairwise(expected):
+            assert ids(listing(PageRequest(after=cursor, limit=1))) == [following]
+            assert ids(listing(PageRequest(before=following, limit=1))) == [cursor]
+    store.remove_agent(expected[0])
+    store.remove_agent_from_rooms(expected[1])
+    assert ids(store.list_agents()) == expected[1:]
+    assert ids(store.list_members()) == [expected[0], *expected[2:]]

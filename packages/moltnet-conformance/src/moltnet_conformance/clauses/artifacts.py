@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from moltnet_conformance.building import at, dm, ids, message, thread, two_rooms
+from moltnet_conformance.cases import for_each
 from moltnet_conformance.clause import Group
 from moltnet_core import (
     START,
@@ -24,31 +25,35 @@ FILE = Part("file", filename="f")
 
 
 @clause("ART-001", "4.20")
-@pytest.mark.parametrize(
-    ("part", "is_one"),
-    [
-        (Part("text", "x"), False),
-        (Part("text", "x", data={"k": 1}), False),
-        (Part("text", "x", url="https://h/"), True),
-        (Part("text", "x", filename="f"), True),
-        (Part("text", "x", media_type="text/plain"), True),
-        (Part("text", "x", "", "", ""), False),
-        (Part("url"), True),
-        (Part("data", data={"k": 1}), True),
-        (Part("file"), True),
-        (Part("image"), True),
-        (Part("audio"), True),
-    ],
+@for_each(
+    enumerate(
+        [
+            (Part("text", "x"), False),
+            (Part("text", "x", data={"k": 1}), False),
+            (Part("text", "x", url="https://h/"), True),
+            (Part("text", "x", filename="f"), True),
+            (Part("text", "x", media_type="text/plain"), True),
+            (Part("text", "x", "", "", ""), False),
+            (Part("url"), True),
+            (Part("data", data={"k": 1}), True),
+            (Part("file"), True),
+            (Part("image"), True),
+            (Part("audio"), True),
+        ]
+    )
 )
-def parts_that_are_artifacts(store: Store, part: Part, is_one: bool) -> None:
-    store.append_message(message("m1", parts=[Part("text", "x"), part]))
-    found = store.list_artifacts().items
-    assert [artifact.id for artifact in found] == (["art_m1_1"] if is_one else [])
-    assert store.counts().artifacts == len(found)
+def parts_that_are_artifacts(store: Store, numbered: tuple[int, tuple[Part, bool]]) -> None:
+    number, (part, is_one) = numbered
+    name, before = f"m{number}", store.list_artifacts().items
+    store.append_message(message(name, dm(name), parts=[Part("text", "x"), part]))
+    found = store.list_artifacts(ArtifactFilter(dm_id=name)).items
+    assert [artifact.id for artifact in found] == ([f"art_{name}_1"] if is_one else [])
+    assert {each.id for each in store.list_artifacts().items} == {each.id for each in (*before, *found)}
+    assert store.counts().artifacts == len(before) + len(found)
     for artifact in found:
         assert (artifact.kind, artifact.url, artifact.filename) == (part.kind, part.url, part.filename)
         assert (artifact.media_type, artifact.part_index) == (part.media_type, 1)
-        assert (artifact.message_id, artifact.created_at) == ("m1", at(1))
+        assert (artifact.message_id, artifact.created_at) == (name, at(1))
 
 
 @clause("ART-002", "4.20")

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from moltnet_conformance.building import agent, dm, fill, message, room, thread
+from moltnet_conformance.cases import for_each
 from moltnet_conformance.clause import Group
-from moltnet_conformance.refusing import UNSTORABLE, named, refused
+from moltnet_conformance.refusing import UNSTORABLE, refused
 from moltnet_core import Actor, Part, Store, Target
 
 clause = Group("errors leave no trace", given=fill)
@@ -66,19 +65,20 @@ NO_MEMBERS = {
 
 
 @clause("ID-001", "1.4")
-@pytest.mark.parametrize("value", IDS)
-def identifiers_that_are_taken(store: Store, value: str) -> None:
+@for_each(enumerate(IDS))
+def identifiers_that_are_taken(store: Store, numbered: tuple[int, str]) -> None:
+    number, value = numbered
     assert store.create_room(room(value)).id == value
     store.append_message(message(value, value))
-    store.append_message(message("by-thread", thread(value, value, parent=value)))
-    store.append_message(message("by-dm", dm(value)))
+    store.append_message(message(f"by-thread{number}", thread(value, value, parent=value)))
+    store.append_message(message(f"by-dm{number}", dm(value)))
     assert store.get_message(value) is not None
     assert store.get_thread(value) is not None
     assert store.get_dm(value) is not None
 
 
 @clause("ID-002", "1.4", "5.4", "5.13")
-@named(NO_IDS)
+@for_each(NO_IDS)
 def identifiers_that_are_not(store: Store, value: str) -> None:
     with refused(store, "room.id"):
         store.create_room(room(value))
@@ -99,19 +99,21 @@ def identifiers_that_are_not(store: Store, value: str) -> None:
 
 
 @clause("ID-003", "1.5")
-@pytest.mark.parametrize("value", MEMBERS)
-def member_ids_that_are_taken(store: Store, value: str) -> None:
-    assert store.create_room(room("r9", members=[value])).members == (value,)
+@for_each(enumerate(MEMBERS))
+def member_ids_that_are_taken(store: Store, numbered: tuple[int, str]) -> None:
+    number, value = numbered
+    assert store.create_room(room(f"r9{number}", members=[value])).members == (value,)
     assert store.register_agent(agent(value, "token:9")).agent_id == value
-    written = store.append_message(message("m9", dm("d9", value, "zz"), sender=Actor("agent", value))).message
+    target = dm(f"d9{number}", value, "zz")
+    written = store.append_message(message(f"m9{number}", target, sender=Actor("agent", value))).message
     assert (written.sender.id, written.target.participant_ids) == (value, (value, "zz"))
-    found = store.get_dm("d9")
+    found = store.get_dm(f"d9{number}")
     assert found is not None
     assert set(found.participant_ids) == {value, "zz"}
 
 
 @clause("ID-004", "1.5", "5.4", "5.13")
-@named(NO_MEMBERS)
+@for_each(NO_MEMBERS)
 def member_ids_that_are_not(store: Store, value: str) -> None:
     with refused(store, "agent.agent_id"):
         store.register_agent(agent(value, "token:9"))

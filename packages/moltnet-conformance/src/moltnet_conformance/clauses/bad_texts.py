@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import pytest
-
 from moltnet_conformance.building import agent, everything, fill, looked_up, message, room
+from moltnet_conformance.cases import for_each
 from moltnet_conformance.clause import Group
-from moltnet_conformance.refusing import UNSTORABLE, named, refused
+from moltnet_conformance.refusing import UNSTORABLE, refused
 from moltnet_core import Actor, Message, MessageOrigin, Part, Store
 
 clause = Group("errors leave no trace", given=fill)
@@ -35,15 +34,15 @@ ANYWHERE: dict[str, Callable[[str], Message]] = {
 
 
 @clause("TEXT-003", "2.1", "5.4", "5.13")
-@named(UNSTORABLE)
-@pytest.mark.parametrize("field", ANYWHERE)
-def text_that_no_backend_can_hold(store: Store, field: str, value: str) -> None:
+@for_each([(field, value) for field in ANYWHERE for value in UNSTORABLE.values()])
+def text_that_no_backend_can_hold(store: Store, placed: tuple[str, str]) -> None:
+    field, value = placed
     with refused(store, field):
         store.append_message(ANYWHERE[field](value))
 
 
 @clause("TEXT-004", "2.1", "5.4", "5.13")
-@named(UNSTORABLE)
+@for_each(UNSTORABLE)
 def text_that_no_backend_can_hold_in_rooms_and_agents(store: Store, value: str) -> None:
     for field in ("network_id", "name", "fqid"):
         with refused(store, f"room.{field}"):
@@ -58,7 +57,7 @@ def text_that_no_backend_can_hold_in_rooms_and_agents(store: Store, value: str) 
 
 
 @clause("TEXT-005", "2.1")
-@named(UNSTORABLE)
+@for_each(UNSTORABLE)
 def looking_up_text_that_cannot_be_stored_finds_nothing(store: Store, value: str) -> None:
     before = everything(store)
     assert looked_up(store, value) == []

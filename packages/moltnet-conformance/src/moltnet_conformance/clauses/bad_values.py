@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from moltnet_conformance.building import agent, dm, fill, message, room
+from moltnet_conformance.cases import for_each
 from moltnet_conformance.clause import Group
 from moltnet_conformance.refusing import refused
 from moltnet_core import Part, Store, Target, ValidationError, to_json
@@ -68,8 +69,7 @@ def choices(store: Store) -> None:
 
 
 @clause("VALUE-002", "1.9", "5.4")
-@pytest.mark.parametrize(
-    ("target", "field"),
+@for_each(
     [
         (Target("room", "general", thread_id="t1"), "thread_id"),
         (Target("room", "general", parent_message_id="m1"), "parent_message_id"),
@@ -88,23 +88,25 @@ def choices(store: Store) -> None:
         (Target("dm", dm_id="d1", participant_ids=["a"]), "participant_ids"),
         (Target("dm", dm_id="d1", participant_ids=["a", " a ", "a"]), "participant_ids"),
         (Target("dm", dm_id="d1", participant_ids=["a", "", " "]), "participant_ids"),
-    ],
+    ]
 )
-def targets_hold_the_fields_of_their_kind_and_no_others(store: Store, target: Target, field: str) -> None:
+def targets_hold_the_fields_of_their_kind_and_no_others(store: Store, wrong: tuple[Target, str]) -> None:
+    target, field = wrong
     with refused(store, f"message.target.{field}"):
         store.append_message(message("m9", target))
 
 
 @clause("VALUE-003", "1.10", "5.4")
-@pytest.mark.parametrize("kind", ["text", "url", "data", "file", "image", "audio"])
+@for_each(["text", "url", "data", "file", "image", "audio"])
 def urls_of_parts(store: Store, kind: str) -> None:
     for number, url in enumerate(URLS):
-        written = store.append_message(message(f"u{number}", parts=[Part(kind, url=url)])).message
+        written = store.append_message(message(f"{kind}{number}", parts=[Part(kind, url=url)])).message
         assert written.parts[0].url == url
+        assert store.get_message(f"u{number}") == written
     for url in NO_URLS:
         with refused(store, "message.parts[0].url"):
             store.append_message(message("m9", parts=[Part(kind, url=url)]))
-    assert store.append_message(message("none", parts=[Part(kind, "x")])).message.parts[0].url is None
+    assert store.append_message(message(f"{kind}-none", parts=[Part(kind, "x")])).message.parts[0].url is None
 
 
 @clause("VALUE-004", "5.4", "5.13")
@@ -124,8 +126,7 @@ def parts_and_mentions_are_lists_of_the_right_things(store: Store) -> None:
 
 
 @clause("VALUE-005", "2.1", "5.4", "5.13")
-@pytest.mark.parametrize(
-    "value",
+@for_each(
     [
         float("nan"),
         float("inf"),
@@ -139,8 +140,7 @@ def parts_and_mentions_are_lists_of_the_right_things(store: Store) -> None:
         object(),
         datetime(2026, 1, 1),
         {1: "a key that is no text"},
-    ],
-    ids=lambda value: type(value).__name__,
+    ]
 )
 def values_that_are_not_json_or_too_big_for_a_double(store: Store, value: Any) -> None:
     for data in ({"k": value}, {"k": [value]}, {"k": {"k": [[value]]}}):
@@ -156,11 +156,11 @@ def nested(levels: int, kind: type) -> dict[str, Any]:
 
 
 @clause("VALUE-006", "1.14")
-@pytest.mark.parametrize("kind", [dict, list])
+@for_each([dict, list])
 def data_nests_up_to_100_levels(store: Store, kind: type) -> None:
-    data = nested(100, kind)
-    store.append_message(message("m9", parts=[Part("data", data=data)]))
-    found = store.get_message("m9")
+    data, name = nested(100, kind), f"of-{kind.__name__}"
+    store.append_message(message(name, parts=[Part("data", data=data)]))
+    found = store.get_message(name)
     assert found is not None
     assert found.parts[0].data == data
     endless: dict[str, Any] = {}

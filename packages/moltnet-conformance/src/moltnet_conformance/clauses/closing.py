@@ -8,6 +8,7 @@ from moltnet_conformance.building import (
     fill,
 )
 from moltnet_conformance.calls import READS, WRITES
+from moltnet_conformance.cases import case
 from moltnet_conformance.clause import Group
 from moltnet_core import (
     Store,
@@ -18,14 +19,15 @@ clause = Group("stores")
 
 
 @clause("STORE-003", "4.31", "5.7", "5.2")
-@pytest.mark.parametrize("name", [*READS, *WRITES])
-def a_closed_store_says_so(store: Store, name: str) -> None:
+def a_closed_store_says_so(store: Store) -> None:
     fill(store)
     store.close()
-    store.close()
-    with pytest.raises(StoreClosedError) as caught:
-        {**READS, **WRITES}[name](store)
-    assert caught.value.committed is False
+    for name, call in {**READS, **WRITES}.items():
+        with case(name):
+            store.close()
+            with pytest.raises(StoreClosedError) as caught:
+                call(store)
+            assert caught.value.committed is False
 
 
 @clause("STORE-004", "4.32")

@@ -52,8 +52,6 @@ def a_store_may_be_used_and_closed_by_threads_that_come_and_go(place: Place) -> 
     assert store.counts().messages == 50
     before = everything(store)
     assert before[1].messages == 50
-    closing = threading.Thread(target=store.close)
-    closing.start()
-    closing.join()
+    assert together(lambda number: store.close(), 1) == [None]
     with pytest.raises(StoreClosedError):
         store.ping()

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import pytest
-
 from moltnet_conformance.building import at, dm, dm_of, ids, message, two_rooms
+from moltnet_conformance.cases import for_each
 from moltnet_conformance.clause import Group
 from moltnet_core import (
     Actor,
@@ -42,19 +41,22 @@ def participants_are_the_union_over_the_messages(store: Store) -> None:
 
 
 @clause("DM-003", "4.15")
-@pytest.mark.parametrize(
-    ("sender", "participant"),
-    [
-        (Actor("agent", "ann"), "ann"),
-        (Actor("agent", "ann", network_id="net"), "ann"),
-        (Actor("agent", "ann", network_id="far"), "far:ann"),
-        (Actor("agent", "far:ann", network_id="far"), "far:ann"),
-        (Actor("agent", "molt://far/agents/ann", network_id="far"), "molt://far/agents/ann"),
-    ],
+@for_each(
+    enumerate(
+        [
+            (Actor("agent", "ann"), "ann"),
+            (Actor("agent", "ann", network_id="net"), "ann"),
+            (Actor("agent", "ann", network_id="far"), "far:ann"),
+            (Actor("agent", "far:ann", network_id="far"), "far:ann"),
+            (Actor("agent", "molt://far/agents/ann", network_id="far"), "molt://far/agents/ann"),
+        ]
+    )
 )
-def a_sender_of_another_network_is_a_scoped_participant(store: Store, sender: Actor, participant: str) -> None:
-    store.append_message(message("m1", dm("d1", "bob", "cid"), sender=sender))
-    assert dm_of(store).participant_ids == tuple(sorted(["bob", "cid", participant]))
+def a_sender_of_another_network_is_a_scoped_participant(store: Store, scoped: tuple[int, tuple[Actor, str]]) -> None:
+    number, (sender, participant) = scoped
+    name = f"d{number}"
+    store.append_message(message(name, dm(name, "bob", "cid"), sender=sender))
+    assert dm_of(store, name).participant_ids == tuple(sorted(["bob", "cid", participant]))
 
 
 @clause("DM-004", "4.16", "4.17")

@@ -12,10 +12,11 @@ clause = Group("processes")
 
 CHILD = """
 import os, sys
-from moltnet_core import StoreBusyError, StoreClosedError, open_store
+from moltnet_core import StoreBusyError, StoreClosedError
 from moltnet_conformance.building import fill, message
+from moltnet_conformance.uninstalled import opened
 
-store = open_store(sys.argv[1], environ={})
+store = opened(sys.argv[1])
 fill(store)
 before = store.counts()
 child = os.fork()

@@ -15,9 +15,10 @@ SIZE = 3  # messages a batch
 WRITER = """
 import sys
 from moltnet_conformance.building import message, room, thread
-from moltnet_core import Part, open_store
+from moltnet_conformance.uninstalled import opened
+from moltnet_core import Part
 
-store = open_store(sys.argv[1], environ={})
+store = opened(sys.argv[1])
 store.create_room(room("general"))
 number = 0
 while True:

@@ -8,13 +8,13 @@ import attrs
 import pytest
 
 from moltnet_conformance.building import agent, dm, everything, fill, ids, message, records, room, thread
+from moltnet_conformance.cases import case, for_each
 from moltnet_conformance.clause import Group
 from moltnet_conformance.harness import Place
 from moltnet_conformance.recording import NOW, dm_value, record, thread_value
 from moltnet_core import (
     ArtifactFilter,
     LoadResult,
-    Record,
     RecordConflictError,
     RoomExistsError,
     RoomNotFoundError,
@@ -70,34 +70,33 @@ CHANGES: dict[str, dict[str, Any]] = {
 
 
 @clause("LOAD-003", "4.40", "5.6", "5.13")
-@pytest.mark.parametrize("record_id", CHANGES)
-def a_different_record_is_a_conflict_and_nothing_is_loaded(place: Place, record_id: str) -> None:
+def a_different_record_is_a_conflict_and_nothing_is_loaded(place: Place) -> None:
     source, target = place.open(), place.open()
     fill(source)
     whole = records(source)
     target.load(whole)
     before = everything(target)
     new = record("room", room("a-new-room"))
-    changed = [
-        attrs.evolve(each, value=attrs.evolve(each.value, **CHANGES[record_id])) if each.id == record_id else each
-        for each in whole
-    ]
-    with pytest.raises(RecordConflictError) as caught:
-        target.load([new, *changed])
-    assert caught.value.committed is False
-    assert caught.value.__dict__["record_id"] == record_id
-    assert caught.value.__dict__["kind"] == next(each.kind for each in whole if each.id == record_id)
-    assert "token" not in str(caught.value)
-    assert everything(target) == before
+    for record_id, change in CHANGES.items():
+        changed = [
+            attrs.evolve(each, value=attrs.evolve(each.value, **change)) if each.id == record_id else each
+            for each in whole
+        ]
+        with case(record_id):
+            with pytest.raises(RecordConflictError) as caught:
+                target.load([new, *changed])
+            assert caught.value.committed is False
+            assert caught.value.__dict__["record_id"] == record_id
+            assert caught.value.__dict__["kind"] == next(each.kind for each in whole if each.id == record_id)
+            assert "token" not in str(caught.value)
+            assert everything(target) == before
 
 
 @clause("LOAD-004", "4.40", "2.9")
-@pytest.mark.parametrize(
-    ("kind", "name"),
-    [("room", "created_at"), ("room", "removed_at"), ("agent", "updated_at"), ("message", "created_at")],
-)
-def another_time_is_a_conflict_and_another_spelling_is_not(store: Store, kind: str, name: str) -> None:
-    value: Any = {"room": room(name="x"), "agent": agent(), "message": message("m1", dm())}[kind]
+@for_each([("room", "created_at"), ("room", "removed_at"), ("agent", "updated_at"), ("message", "created_at")])
+def another_time_is_a_conflict_and_another_spelling_is_not(store: Store, timed: tuple[str, str]) -> None:
+    kind, name = timed
+    value: Any = {"room": room(name), "agent": agent(), "message": message("m1", dm())}[kind]
     conversation = record("dm", dm_value())
     store.load([conversation, record(kind, value, **{name: "2026-01-01T00:00:05.120000000Z"})])
     for same in ("2026-01-01T00:00:05.12Z", "2026-01-01T01:00:05.12+01:00"):
@@ -112,24 +111,22 @@ def another_time_is_a_conflict_and_another_spelling_is_not(store: Store, kind: s
 
 
 @clause("LOAD-005", "4.40", "5.13")
-@pytest.mark.parametrize(
-    "missing",
-    [
-        record("message", message("m9", "nowhere")),
-        record("message", message("m9", thread("nowhere", "other"))),
-        record("message", message("m9", dm("nowhere"))),
-        record("thread", thread_value("t9", "nowhere")),
-    ],
-    ids=["room", "thread", "dm", "thread's room"],
-)
-def what_a_record_names_has_to_be_there(store: Store, missing: Record) -> None:
+def what_a_record_names_has_to_be_there(store: Store) -> None:
     fill(store)
     before = everything(store)
-    for others in ([], [record("room", room("new"))]):
-        with pytest.raises(ValidationError) as caught:
-            store.load([*others, missing])
-        assert caught.value.committed is False
-        assert everything(store) == before
+    missing = {
+        "room": record("message", message("m9", "nowhere")),
+        "thread": record("message", message("m9", thread("nowhere", "other"))),
+        "dm": record("message", message("m9", dm("nowhere"))),
+        "thread's room": record("thread", thread_value("t9", "nowhere")),
+    }
+    for name, each in missing.items():
+        for others in ([], [record("room", room("new"))]):
+            with case(name):
+                with pytest.raises(ValidationError) as caught:
+                    store.load([*others, each])
+                assert caught.value.committed is False
+                assert everything(store) == before
 
 
 @clause("LOAD-006", "4.36")

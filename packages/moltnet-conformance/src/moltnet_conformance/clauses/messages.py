@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from moltnet_conformance.building import dm, dm_of, everything, ids, message, thread, thread_of, two_rooms
+from moltnet_conformance.cases import case, for_each
 from moltnet_conformance.clause import Group
 from moltnet_core import (
     Part,
@@ -55,8 +56,7 @@ def an_empty_batch_does_nothing(store: Store) -> None:
 
 
 @clause("MSG-004", "4.1", "4.9", "5.13")
-@pytest.mark.parametrize("index", [0, 1, 2])
-def a_batch_is_all_or_nothing(store: Store, index: int) -> None:
+def a_batch_is_all_or_nothing(store: Store) -> None:
     store.append_message(message("m0", thread("t0")))
     before = everything(store)
     file = Part("file", filename="f")
@@ -66,15 +66,17 @@ def a_batch_is_all_or_nothing(store: Store, index: int) -> None:
         (message("m3", thread("t0", "other")), ThreadRoomMismatchError),
         (message("m3", parts=[]), ValueError),
     ):
-        with pytest.raises(error):
-            store.append_messages([*good[:index], bad, *good[index:]])
-        assert everything(store) == before
+        for index in range(3):
+            with case((bad.target, index)):
+                with pytest.raises(error):
+                    store.append_messages([*good[:index], bad, *good[index:]])
+                assert everything(store) == before
     store.append_messages(good)
 
 
 @clause("MSG-005", "4.11", "5.5", "5.2")
-@pytest.mark.parametrize("target", ["nowhere", thread("t1", "nowhere")])
-def room_and_thread_targets_need_a_room(store: Store, target: Target | str) -> None:
+@for_each([Target.room("nowhere"), thread("t1", "nowhere")])
+def room_and_thread_targets_need_a_room(store: Store, target: Target) -> None:
     before = everything(store)
     with pytest.raises(RoomNotFoundError) as caught:
         store.append_message(message("m1", target))

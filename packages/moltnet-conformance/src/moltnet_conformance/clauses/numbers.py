@@ -7,38 +7,33 @@ from datetime import UTC, datetime, timedelta, timezone
 from enum import Enum, IntEnum
 from typing import Any
 
-import pytest
-
 from moltnet_conformance.building import at, back, message, one_room, room
+from moltnet_conformance.cases import for_each
 from moltnet_conformance.clause import Group
-from moltnet_core import (
-    Part,
-    Store,
-)
+from moltnet_core import Part, Store
 
 clause = Group("round trips", given=one_room)
 
+SMALLEST, LARGEST = 2.2250738585072014e-308, 1.7976931348623157e308
+
 
 @clause("NUM-001", "2.2")
-@pytest.mark.parametrize(
-    "number",
-    [0, -1, 2**31, 2**53 - 1, 2**53 + 1, -(2**63), 2**64 + 1, 10**100 + 7, -(10**308) - 1, 2**1023 + 1],
-    ids=lambda number: f"about_1e{len(str(abs(number))) - 1}",
+@for_each(
+    enumerate([0, -1, 2**31, 2**53 - 1, 2**53 + 1, -(2**63), 2**64 + 1, 10**100 + 7, -(10**308) - 1, 2**1023 + 1])
 )
-def integers_are_exact(store: Store, number: int) -> None:
+def integers_are_exact(store: Store, numbered: tuple[int, int]) -> None:
+    place, number = numbered
     data: dict[str, Any] = {"n": number, "in": [number]}
-    found = back(store, message("m1", parts=[Part("data", data=data)])).parts[0].data
+    found = back(store, message(f"m{place:02}", parts=[Part("data", data=data)])).parts[0].data
     assert found == data
     assert type(found["n"]) is int
 
 
 @clause("NUM-002", "2.2")
-@pytest.mark.parametrize(
-    "number",
-    [0.0, -0.0, 5e-324, -5e-324, 2.2250738585072014e-308, 1.7976931348623157e308, 0.1, 1 / 3, 1e16, 1e22, 123456789.0],
-)
-def floats_are_the_same_bit_for_bit(store: Store, number: float) -> None:
-    found = back(store, message("m1", parts=[Part("data", data={"n": number})])).parts[0].data
+@for_each(enumerate([0.0, -0.0, 5e-324, -5e-324, SMALLEST, LARGEST, 0.1, 1 / 3, 1e16, 1e22, 123456789.0]))
+def floats_are_the_same_bit_for_bit(store: Store, numbered: tuple[int, float]) -> None:
+    place, number = numbered
+    found = back(store, message(f"m{place:02}", parts=[Part("data", data={"n": number})])).parts[0].data
     assert found is not None
     assert type(found["n"]) is float
     assert struct.pack(">d", found["n"]) == struct.pack(">d", number)
@@ -74,19 +69,21 @@ def enumerations_in_data_are_their_values(store: Store) -> None:
 
 
 @clause("TIME-001", "2.4", "2.6")
-@pytest.mark.parametrize(
-    "moment",
-    [
-        datetime(1, 1, 1, tzinfo=UTC),
-        datetime(1969, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC),
-        at(0),
-        at(0, 1),
-        at(0, 100_000),
-        datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC),
-    ],
+@for_each(
+    enumerate(
+        [
+            datetime(1, 1, 1, tzinfo=UTC),
+            datetime(1969, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC),
+            at(0),
+            at(0, 1),
+            at(0, 100_000),
+            datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC),
+        ]
+    )
 )
-def times_are_exact_to_the_microsecond(store: Store, moment: datetime) -> None:
-    found = back(store, message("m1", created_at=moment))
+def times_are_exact_to_the_microsecond(store: Store, numbered: tuple[int, datetime]) -> None:
+    place, moment = numbered
+    found = back(store, message(f"m{place}", created_at=moment))
     assert found.created_at == moment
     assert found.created_at.utcoffset() == timedelta(0)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from moltnet_conformance.cases import for_each
 from moltnet_conformance.clause import Group
 from moltnet_core import (
     Actor,
@@ -84,8 +85,9 @@ WRONG: list[tuple[str, Any]] = [
 
 
 @clause("TYPE-002", "4.40", "5.4", "5.13")
-@pytest.mark.parametrize(("kind", "value"), WRONG)
-def a_record_that_holds_the_wrong_types_loads_nothing(store: Store, kind: str, value: Any) -> None:
+@for_each(WRONG)
+def a_record_that_holds_the_wrong_types_loads_nothing(store: Store, wrong: tuple[str, Any]) -> None:
+    kind, value = wrong
     good = Record("room", Room("g", "net"), TIMES)
     with pytest.raises(ValidationError):
         store.load([good, Record(kind, value, TIMES)])

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from moltnet_conformance.building import agent, ids, room, walk
+from moltnet_conformance.cases import case
 from moltnet_conformance.clause import Group
-from moltnet_conformance.listings import BY_ID, BY_TIME, TARGETS, every_listing, expected, listing, seen
+from moltnet_conformance.listings import BY_ID, BY_TIME, KINDS, every_listing, expected, seen
 from moltnet_core import (
     START,
     InvalidCursorError,
@@ -23,86 +24,95 @@ clause = Group("paging")
 
 
 @clause("PAGE-001", "3.1", "3.2", "3.3", "3.4", "3.5", "3.6", "3.12")
-@every_listing
-def every_cursor_with_every_limit(store: Store, name: str) -> None:
-    read, order = listing(name, store)
-    size = len(order)
-    for limit in (*range(1, size + 2), 100, 1000):
-        newest = expected(order, max(0, size - limit), size, forwards=False)
-        assert seen(read(PageRequest(limit=limit))) == newest
-        assert seen(read(PageRequest(after=START, limit=limit))) == expected(order, 0, min(size, limit), forwards=True)
-        for index, cursor in enumerate(order):
-            before = expected(order, max(0, index - limit), index, forwards=False)
-            assert seen(read(PageRequest(before=cursor, limit=limit))) == before
-            after = expected(order, index + 1, min(size, index + 1 + limit), forwards=True)
-            assert seen(read(PageRequest(after=cursor, limit=limit))) == after
+def every_cursor_with_every_limit(store: Store) -> None:
+    for listing in every_listing(store):
+        with case(listing.name):
+            read, order = listing.read, listing.order
+            size = len(order)
+            for limit in (*range(1, size + 2), 100, 1000):
+                newest = expected(order, max(0, size - limit), size, forwards=False)
+                assert seen(read(PageRequest(limit=limit))) == newest
+                oldest = expected(order, 0, min(size, limit), forwards=True)
+                assert seen(read(PageRequest(after=START, limit=limit))) == oldest
+                for index, cursor in enumerate(order):
+                    before = expected(order, max(0, index - limit), index, forwards=False)
+                    assert seen(read(PageRequest(before=cursor, limit=limit))) == before
+                    after = expected(order, index + 1, min(size, index + 1 + limit), forwards=True)
+                    assert seen(read(PageRequest(after=cursor, limit=limit))) == after
 
 
 @clause("PAGE-002", "3.13")
-@every_listing
-def walks_visit_everything_once(store: Store, name: str) -> None:
-    read, order = listing(name, store)
-    for limit in range(1, len(order) + 2):
-        assert [item for page in walk(read, limit, forwards=True) for item in ids(page)] == order
-        backwards = [ids(page) for page in walk(read, limit, forwards=False)]
-        assert [item for page in reversed(backwards) for item in page] == order
+def walks_visit_everything_once(store: Store) -> None:
+    for listing in every_listing(store):
+        with case(listing.name):
+            for limit in range(1, len(listing.order) + 2):
+                forwards = walk(listing.read, limit, forwards=True)
+                assert [item for page in forwards for item in ids(page)] == listing.order
+                backwards = [ids(page) for page in walk(listing.read, limit, forwards=False)]
+                assert [item for page in reversed(backwards) for item in page] == listing.order
 
 
 @clause("PAGE-003", "3.4", "3.11")
-@every_listing
-def no_page_is_the_newest_hundred(store: Store, name: str) -> None:
-    read, order = listing(name, store)
-    assert seen(read(None)) == seen(read(PageRequest())) == (order, PageInfo())
+def no_page_is_the_newest_hundred(store: Store) -> None:
+    for listing in every_listing(store):
+        with case(listing.name):
+            assert seen(listing.read(None)) == seen(listing.read(PageRequest())) == (listing.order, PageInfo())
 
 
 @clause("PAGE-004", "3.11", "5.4")
-@every_listing
-def limits(store: Store, name: str) -> None:
-    read, _ = listing(name, store)
+def limits(store: Store) -> None:
     wrong: Any
-    for wrong in (0, -1, 1001, 10**30, 1.0, "5", True):
-        with pytest.raises(ValidationError) as caught:
-            read(PageRequest(limit=wrong))
-        assert caught.value.field == "page.limit"
+    for listing in every_listing(store):
+        for wrong in (0, -1, 1001, 10**30, 1.0, "5", True):
+            with case((listing.name, wrong)):
+                with pytest.raises(ValidationError) as caught:
+                    listing.read(PageRequest(limit=wrong))
+                assert caught.value.field == "page.limit"
 
 
 @clause("PAGE-005", "3.7")
-@every_listing
-def both_cursors(store: Store, name: str) -> None:
-    read, order = listing(name, store)
-    for page in (
-        PageRequest(before=order[3], after=order[1]),
-        PageRequest(before=order[3], after=START),
-        PageRequest(before="nothing", after="nothing"),
-    ):
-        with pytest.raises(InvalidCursorError) as caught:
-            read(page)
-        assert isinstance(caught.value, ValueError)
+def both_cursors(store: Store) -> None:
+    for listing in every_listing(store):
+        for page in (
+            PageRequest(before=listing.order[3], after=listing.order[1]),
+            PageRequest(before=listing.order[3], after=START),
+            PageRequest(before="nothing", after="nothing"),
+        ):
+            with case((listing.name, page)):
+                with pytest.raises(InvalidCursorError) as caught:
+                    listing.read(page)
+                assert isinstance(caught.value, ValueError)
 
 
 @clause("PAGE-006", "3.8")
-@pytest.mark.parametrize("name", BY_TIME)
-def a_cursor_that_is_not_in_the_listing(store: Store, name: str) -> None:
-    read, order = listing(name, store)
-    of_others = [item for other in TARGETS for item in (f"other-{other}", f"art_other-{other}_0")]
-    for cursor in ("nothing", *of_others, "general", "t1", "d1", "a b", "a\x00", "\ud800", "x" * 5000):
-        for page in (PageRequest(before=cursor), PageRequest(after=cursor), PageRequest(after=cursor, limit=1)):
-            with pytest.raises(InvalidCursorError):
-                read(page)
-    assert ids(read(None)) == order
+def a_cursor_that_is_not_in_the_listing(store: Store) -> None:
+    chosen = [listing for listing in every_listing(store) if listing.name in BY_TIME]
+    of_others = [f"{made}{kind}-a{end}" for made, end in (("", ""), ("art_", "_0")) for kind in KINDS]
+    others = [*of_others, "in-a", "to-a", "the-room", "the-thread", "the-dm"]
+    for listing in chosen:
+        foreign = [each for each in others if each not in listing.order]
+        assert len(foreign) == len(others) - 1
+        for cursor in ("nothing", *foreign, "general", "a b", "a\x00", "\ud800", "x" * 5000):
+            for page in (PageRequest(before=cursor), PageRequest(after=cursor), PageRequest(after=cursor, limit=1)):
+                with case((listing.name, page)), pytest.raises(InvalidCursorError):
+                    listing.read(page)
+        assert ids(listing.read(None)) == listing.order
 
 
 @clause("PAGE-007", "3.10")
-@pytest.mark.parametrize("name", BY_ID)
-def by_id_a_cursor_is_a_position(store: Store, name: str) -> None:
-    read, order = listing(name, store)
-    for position in ("0", "A:", "a/", "a~", "b!", "zz", "ä", "nothing"):
-        index = sum(each < position for each in order)
-        for limit in (1, 3, 100):
-            before = expected(order, max(0, index - limit), index, forwards=False)
-            assert seen(read(PageRequest(before=position, limit=limit))) == before
-            after = expected(order, index, min(len(order), index + limit), forwards=True)
-            assert seen(read(PageRequest(after=position, limit=limit))) == after
+def by_id_a_cursor_is_a_position(store: Store) -> None:
+    for listing in every_listing(store):
+        if listing.name not in BY_ID:
+            continue
+        read, order = listing.read, listing.order
+        for position in ("0", "A:", "a/", "a~", "b!", "zz", "ä", "nothing"):
+            index = sum(each < position for each in order)
+            for limit in (1, 3, 100):
+                with case((listing.name, position, limit)):
+                    before = expected(order, max(0, index - limit), index, forwards=False)
+                    assert seen(read(PageRequest(before=position, limit=limit))) == before
+                    after = expected(order, index, min(len(order), index + limit), forwards=True)
+                    assert seen(read(PageRequest(after=position, limit=limit))) == after
 
 
 @clause("PAGE-008", "3.10")

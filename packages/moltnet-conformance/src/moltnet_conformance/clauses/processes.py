@@ -15,8 +15,9 @@ clause = Group("processes", needs=("multi_process", "persistent"))
 ATTEMPTS = 20
 OPEN = """
 import json, sys
-from moltnet_core import AgentCredentialError, DuplicateMessageError, RoomExistsError, open_store
+from moltnet_core import AgentCredentialError, DuplicateMessageError, RoomExistsError
 from moltnet_conformance.building import agent, dm, message, room, thread
+from moltnet_conformance.uninstalled import opened
 
 def say(value):
     print(json.dumps(value), flush=True)
@@ -26,7 +27,7 @@ number, location = int(sys.argv[1]), sys.argv[2]
 RACE = (
     OPEN
     + """
-store = open_store(location, environ={})
+store = opened(location)
 say("ready")
 sys.stdin.readline()
 won = []
@@ -53,7 +54,7 @@ FIRST_OPEN = (
     + """
 say("ready")
 sys.stdin.readline()
-store = open_store(location, environ={})
+store = opened(location)
 store.register_agent(agent(f"a{number}", f"token:{number}"))
 say([series.applied for series in store.migration_status().series])
 store.close()

@@ -56,9 +56,9 @@ def a_store_that_was_never_closed_is_there_too(place: Place) -> None:
     location = place.new_location()
     script = (
         "import os, sys\n"
-        "from moltnet_core import open_store\n"
         "from moltnet_conformance.building import fill\n"
-        "fill(open_store(sys.argv[1], environ={}))\n"
+        "from moltnet_conformance.uninstalled import opened\n"
+        "fill(opened(sys.argv[1]))\n"
         "os._exit(0)\n"
     )
     run(script, location)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-import pytest
-
 from moltnet_conformance.building import agent, at, back, dm, message, one_room, room, thread
+from moltnet_conformance.cases import for_each
 from moltnet_conformance.clause import Group
 from moltnet_core import (
     Actor,
@@ -111,17 +110,19 @@ def defaults_of_a_message(store: Store) -> None:
 
 
 @clause("TRIP-006", "1.12")
-@pytest.mark.parametrize(
-    ("sender", "fqid"),
-    [
-        (Actor("agent", "ann"), "molt://net/agents/ann"),
-        (Actor("agent", "ann", network_id="far"), "molt://far/agents/ann"),
-        (Actor("agent", "far:ann"), "molt://far/agents/ann"),
-        (Actor("agent", "molt://far/agents/ann"), "molt://far/agents/ann"),
-    ],
+@for_each(
+    enumerate(
+        [
+            (Actor("agent", "ann"), "molt://net/agents/ann"),
+            (Actor("agent", "ann", network_id="far"), "molt://far/agents/ann"),
+            (Actor("agent", "far:ann"), "molt://far/agents/ann"),
+            (Actor("agent", "molt://far/agents/ann"), "molt://far/agents/ann"),
+        ]
+    )
 )
-def the_full_id_of_a_sender(store: Store, sender: Actor, fqid: str) -> None:
-    found = back(store, message("m1", sender=sender))
+def the_full_id_of_a_sender(store: Store, numbered: tuple[int, tuple[Actor, str]]) -> None:
+    number, (sender, fqid) = numbered
+    found = back(store, message(f"m{number}", sender=sender))
     assert (found.sender.id, found.sender.fqid) == (sender.id, fqid)
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import attrs
 
 from moltnet_conformance.mutants.mutant import Collection
-from moltnet_core import AgentRegistration, RoomNotFoundError
+from moltnet_core import AgentCredentialError, AgentRegistration, AgentSummary, RoomNotFoundError
 from moltnet_core.driver import Lookup
+from moltnet_core.listings import Listing
 from moltnet_core.records import RecordKind
 from moltnet_core.timestamps import format_time
+from moltnet_core.types import Start
 from moltnet_memory.driver import MemoryDriver
 from moltnet_memory.rows import AgentRow
 
@@ -138,3 +141,46 @@ class RegistrationRace(MemoryDriver):
         changes, saved = self._tables.plan_save_agent(registration, rebind=rebind)
         self._tables.apply(changes)
         return saved
+
+
+@mutant("an agent's uid is its own invention", "TRIP-003", "TRIP-008", "TEXT-001")
+class OwnUids(MemoryDriver):
+    def save_agent(self, registration: AgentRegistration, *, rebind: bool) -> AgentRegistration:
+        super().save_agent(attrs.evolve(registration, actor_uid=f"uid-{registration.agent_id}"), rebind=rebind)
+        return registration
+
+
+@mutant("an unknown agent cannot be reconciled", "AGENT-006")
+class ReconcilesKnownOnly(MemoryDriver):
+    def save_agent(self, registration: AgentRegistration, *, rebind: bool) -> AgentRegistration:
+        if rebind and registration.agent_id not in self._tables.rows[RecordKind.AGENT]:
+            raise AgentCredentialError(registration.agent_id)
+        return super().save_agent(registration, rebind=rebind)
+
+
+class _Summaries(MemoryDriver):
+    def summary(self, found: AgentSummary) -> AgentSummary:
+        raise NotImplementedError
+
+    def get(self, lookup: Lookup, key: str) -> Any:
+        found = super().get(lookup, key)
+        return self.summary(found) if isinstance(found, AgentSummary) else found
+
+    def read(self, listing: Listing, before: str | None, after: str | Start | None, limit: int) -> Sequence[Any]:
+        found = super().read(listing, before, after, limit)
+        return [self.summary(each) if isinstance(each, AgentSummary) else each for each in found]
+
+
+@mutant("a member's network is its room's, also where its id names one", "MEMBER-002")
+class RoomsNetwork(_Summaries):
+    def summary(self, found: AgentSummary) -> AgentSummary:
+        network = self._tables.rows[RecordKind.ROOM][found.rooms[0]].room.network_id
+        return attrs.evolve(found, network_id=network, fqid=f"molt://{network}/agents/{found.id}")
+
+
+@mutant("a member keeps the network of the first room that it was in", "MEMBER-003")
+class KeepsNetwork(_Summaries):
+    def summary(self, found: AgentSummary) -> AgentSummary:
+        rooms = self._tables.rows[RecordKind.ROOM].values()
+        network = next(iter(rooms)).room.network_id
+        return attrs.evolve(found, network_id=network, fqid=f"molt://{network}/agents/{found.id}")

@@ -102,3 +102,40 @@ class AnyRoom(MemoryDriver):
 class NoThreads(MemoryDriver):
     def get(self, lookup: Lookup, key: str) -> Any:
         return None if lookup is Lookup.THREAD else super().get(lookup, key)
+
+
+@mutant("a thread is its batch's last message's, not the first's", "THREAD-003")
+class LastOfABatch(MemoryDriver):
+    def append(self, batch: Sequence[NewMessage], *, retry: bool = False) -> Sequence[Appended]:
+        found = super().append(batch, retry=retry)
+        rows = self._tables.rows[RecordKind.THREAD]
+        for new, each in zip(batch, found, strict=True):
+            if new.thread is None or not each.created:
+                continue
+            last = next(other.thread for other in reversed(batch) if other.thread and other.thread.id == new.thread.id)
+            row = rows[new.thread.id]
+            values = {"network_id": last.network_id, "parent_message_id": last.parent_message_id}
+            rows[new.thread.id] = attrs.evolve(row, thread=attrs.evolve(row.thread, **values))
+        return found
+
+
+@mutant("participants are kept without their networks", "DM-003", "ID-003")
+class ParticipantsWithoutNetworks(MemoryDriver):
+    def append(self, batch: Sequence[NewMessage], *, retry: bool = False) -> Sequence[Appended]:
+        def changed(new: NewMessage) -> NewMessage:
+            if new.dm is None:
+                return new
+            names = sorted({each.rpartition(":")[2] for each in new.dm.participant_ids})
+            return attrs.evolve(new, dm=attrs.evolve(new.dm, participant_ids=tuple(names)))
+
+        return super().append([changed(new) for new in batch], retry=retry)
+
+
+@mutant("a removed agent leaves its direct conversations", "DM-005")
+class LeavesDMs(MemoryDriver):
+    def remove_agent(self, agent_id: str) -> None:
+        super().remove_agent(agent_id)
+        rows = self._tables.rows[RecordKind.DM]
+        for key, row in list(rows.items()):
+            others = tuple(each for each in row.dm.participant_ids if each != agent_id)
+            rows[key] = attrs.evolve(row, dm=attrs.evolve(row.dm, participant_ids=others))

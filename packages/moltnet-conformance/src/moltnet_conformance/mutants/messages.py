@@ -138,3 +138,14 @@ class AppendRace(MemoryDriver):
         changes, appended = self._tables.plan_append(batch, retry=retry)
         self._tables.apply(changes)
         return appended
+
+
+@mutant("an id is taken in its conversation only", "DUP-010")
+class TakenByConversation(MemoryDriver):
+    def append(self, batch: Sequence[NewMessage], *, retry: bool = False) -> Sequence[Appended]:
+        messages = self._tables.rows[RecordKind.MESSAGE]
+        for new in batch:
+            row = messages.get(new.message.id)
+            if row is not None and row.message.target.conversation_id != new.message.target.conversation_id:
+                del messages[new.message.id]
+        return super().append(batch, retry=retry)

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 
 import attrs
 
 from moltnet_conformance.mutants.mutant import Collection
-from moltnet_core import LoadResult, RecordConflictError, ValidationError
+from moltnet_core import (
+    InvalidCursorError,
+    LoadResult,
+    Message,
+    MessageOrigin,
+    RecordConflictError,
+    ValidationError,
+)
 from moltnet_core.driver import DriverSnapshot, LoadRecord
 from moltnet_core.records import RecordKind
+from moltnet_core.validation import check_identifier
 from moltnet_memory.driver import MemoryDriver
 from moltnet_memory.reading import TablesSnapshot
 
@@ -144,3 +153,98 @@ class Revives(MemoryDriver):
                 row = self._tables.rows[RecordKind.ROOM][each.record.id]
                 self._tables.rows[RecordKind.ROOM][each.record.id] = attrs.evolve(row, removed_at=None)
         return result
+
+
+@mutant("a removed room is scanned with the members that it had", "SCAN-002")
+class ScansOldMembers(MemoryDriver):
+    def remove_room(self, room_id: str, removed_at: datetime) -> None:
+        row = self._tables.live_room(room_id)
+        super().remove_room(room_id, removed_at)
+        removed = self._tables.rows[RecordKind.ROOM][room_id]
+        self._tables.rows[RecordKind.ROOM][room_id] = attrs.evolve(removed, room=row.room if row else removed.room)
+
+
+class _Positions:
+    def __init__(self, view: DriverSnapshot) -> None:
+        self._view = view
+
+    def scan(self, kind: RecordKind, after: str | None, limit: int) -> Any:
+        try:
+            return self._view.scan(kind, after, limit)
+        except InvalidCursorError:
+            return self._view.scan(kind, None, limit)
+
+
+@mutant("a scan after an unknown message begins anew", "SCAN-005")
+class ScansAnew(MemoryDriver):
+    @contextmanager
+    def snapshot(self) -> Iterator[DriverSnapshot]:
+        with super().snapshot() as view:
+            yield _Positions(view)
+
+
+@mutant("lists in data are scanned as tuples", "SCAN-009")
+class ScansTuples(_Scans):
+    def scanned(self, kind: RecordKind, found: Sequence[Any]) -> Sequence[Any]:
+        if kind is not RecordKind.MESSAGE:
+            return found
+        return [attrs.evolve(each, value=tupled(each.value)) for each in found]
+
+
+def tupled(message: Message) -> Message:
+    """The message with tuples for the lists of its data."""
+    parts = [
+        attrs.evolve(
+            part,
+            data=part.data
+            and {key: tuple(item) if isinstance(item, list) else item for key, item in part.data.items()},
+        )
+        for part in message.parts
+    ]
+    return attrs.evolve(message, parts=parts)
+
+
+@mutant("scans hand out what is stored", "SCAN-010", "OBJ-001")
+class ScansItsOwn(_Scans):
+    def scanned(self, kind: RecordKind, found: Sequence[Any]) -> Sequence[Any]:
+        rows = self._tables.rows[kind]
+        return [attrs.evolve(each, value=rows[each.id].message) if "message" in kind else each for each in found]
+
+
+class _Loads(MemoryDriver):
+    def kept(self, each: LoadRecord) -> LoadRecord:
+        raise NotImplementedError
+
+    def load(self, records: Sequence[LoadRecord]) -> LoadResult:
+        return super().load([self.kept(each) for each in records])
+
+
+@mutant("records are held to the rules for new messages", "LOAD-011")
+class ChecksRecords(_Loads):
+    def kept(self, each: LoadRecord) -> LoadRecord:
+        check_identifier(each.record.id, f"{each.record.kind}.id")
+        return each
+
+
+@mutant("a message without an origin is its own", "LOAD-014")
+class OwnOrigins(_Loads):
+    def kept(self, each: LoadRecord) -> LoadRecord:
+        if each.new is None or each.new.message.origin != MessageOrigin("", ""):
+            return each
+        message = each.new.message
+        message = attrs.evolve(message, origin=MessageOrigin(message.network_id, message.id))
+        return LoadRecord(attrs.evolve(each.record, value=message), attrs.evolve(each.new, message=message))
+
+
+@mutant("what was loaded is told to observers by the next append", "LOAD-015")
+class TellsOfLoads(MemoryDriver):
+    _loaded = False
+
+    def load(self, records: Sequence[LoadRecord]) -> LoadResult:
+        self._loaded = True
+        return super().load(records)
+
+    def after_commit(self, call: Callable[[], None]) -> None:
+        super().after_commit(call)
+        if self._loaded:
+            call()

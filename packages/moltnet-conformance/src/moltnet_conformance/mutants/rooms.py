@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -10,9 +11,11 @@ import attrs
 
 from moltnet_conformance.mutants.mutant import Collection
 from moltnet_core import Room, RoomExistsError, RoomNotFoundError
-from moltnet_core.driver import Lookup
+from moltnet_core.driver import Appended, Lookup, NewMessage
+from moltnet_core.listings import Listing, Rooms
 from moltnet_core.records import RecordKind
 from moltnet_core.timestamps import format_time
+from moltnet_core.types import Start
 from moltnet_memory.driver import MemoryDriver
 from moltnet_memory.rows import RoomRow
 
@@ -88,7 +91,7 @@ class KeepsMembers(MemoryDriver):
             self._tables.members[member_id].add(room_id)
 
 
-@mutant("removing what is not there is no error", "ROOM-010")
+@mutant("removing what is not there is no error", "ROOM-010", "DIFF-001")
 class RemovesNothing(MemoryDriver):
     def remove_room(self, room_id: str, removed_at: datetime) -> None:
         if self._tables.live_room(room_id) is not None:
@@ -154,3 +157,63 @@ class CheckThenAct(MemoryDriver):
     def create_room(self, room: Room) -> None:
         changes = self._tables.plan_create_room(room)
         self._tables.apply(changes)
+
+
+@mutant("rooms are listed in the order of their creation", "ROOM-001", "PAGE-001")
+class RoomsByCreation(MemoryDriver):
+    def read(self, listing: Listing, before: str | None, after: str | Start | None, limit: int) -> Sequence[Any]:
+        found = super().read(listing, before, after, limit)
+        order = list(self._tables.rows[RecordKind.ROOM])
+        return sorted(found, key=lambda each: order.index(each.id)) if isinstance(listing, Rooms) else found
+
+
+class _Creates(MemoryDriver):
+    """Stores something else than it was given."""
+
+    def kept(self, room: Room) -> Room:
+        raise NotImplementedError
+
+    def create_room(self, room: Room) -> None:
+        super().create_room(self.kept(room))
+
+
+@mutant("a room's full id is made anew of its network and id", "TRIP-002", "TEXT-001")
+class OwnRoomFullIds(_Creates):
+    def kept(self, room: Room) -> Room:
+        return attrs.evolve(room, fqid=f"molt://{room.network_id}/rooms/{room.id}")
+
+
+@mutant("a name that is the id is not kept", "TRIP-007")
+class NamelessRooms(_Creates):
+    def kept(self, room: Room) -> Room:
+        return attrs.evolve(room, name="" if room.name == room.id else room.name)
+
+
+@mutant("members are sorted without regard to case", "TRIP-010")
+class MembersByLetters(_Creates):
+    def kept(self, room: Room) -> Room:
+        return attrs.evolve(room, members=tuple(sorted(room.members, key=str.lower)))
+
+
+@mutant("whether a room is there is remembered for a moment", "RACE-006")
+class RemembersRooms(MemoryDriver):
+    def remove_room(self, room_id: str, removed_at: datetime) -> None:
+        row = self._tables.live_room(room_id)
+        super().remove_room(room_id, removed_at)
+        if row is not None:
+            self._removed = {room_id: (row, time.monotonic())}
+
+    def append(self, batch: Sequence[NewMessage], *, retry: bool = False) -> Sequence[Appended]:
+        try:
+            return super().append(batch, retry=retry)
+        except RoomNotFoundError as error:
+            row, since = getattr(self, "_removed", {}).get(error.room_id, (None, 0))
+            if row is None or time.monotonic() - since > 0.2:
+                raise
+        with self._locked() as tables:
+            kept = tables.rows[RecordKind.ROOM][row.room.id]
+            tables.rows[RecordKind.ROOM][row.room.id] = row
+            try:
+                return super().append(batch, retry=retry)
+            finally:
+                tables.rows[RecordKind.ROOM][row.room.id] = kept

@@ -1,16 +1,15 @@
-"""Faults in stores as a whole, claims that are not true, and backends that are lawful and odd."""
+"""Faults in what a store shares and shows."""
 
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Sequence
 from typing import Any
 
 import attrs
 
 from moltnet_conformance.mutants.mutant import Collection
-from moltnet_core import Counts, InvalidCursorError, Message, RoomExistsError
+from moltnet_core import Counts, Message, RoomExistsError
 from moltnet_core.driver import Appended, Lookup, NewMessage
 from moltnet_core.listings import Listing
 from moltnet_core.records import RecordKind
@@ -78,75 +77,3 @@ class LogsContent(MemoryDriver):
         for new in batch:
             logging.getLogger(__name__).debug("appending %s", new.message)
         return super().append(batch, retry=retry)
-
-
-@mutant("it claims to outlive its process", "OPEN-001", "OPEN-003", "KILL-001", traits=("persistent",))
-class ClaimsPersistence(MemoryDriver):
-    pass
-
-
-@mutant("it claims to read only, and writes", "POWER-004", powers=("read_only",))
-class ClaimsReadOnly(MemoryDriver):
-    pass
-
-
-@mutant("it claims migrations, and has none", "MIGR-002", powers=("migrations",), traits=("persistent",))
-class ClaimsMigrations(MemoryDriver):
-    pass
-
-
-# -- lawful, if odd: every clause has to pass --------------------------------------------------------
-
-
-@mutant("lawful: it is slow")
-class Slow(MemoryDriver):
-    def get(self, lookup: Lookup, key: str) -> Any:
-        time.sleep(0.0002)
-        return super().get(lookup, key)
-
-
-@mutant("lawful: it logs much, of ids only")
-class Chatty(MemoryDriver):
-    def append(self, batch: Sequence[NewMessage], *, retry: bool = False) -> Sequence[Appended]:
-        for new in batch:
-            logging.getLogger(__name__).info("appending %s", new.message.id)
-        return super().append(batch, retry=retry)
-
-
-class OwnExistsError(RoomExistsError):
-    """An error of its own, which is the contract's."""
-
-
-class OwnCursorError(InvalidCursorError):
-    """An error of its own, which is the contract's."""
-
-
-@mutant("lawful: its errors are subclasses of the contract's")
-class OwnErrors(MemoryDriver):
-    def create_room(self, room: Room) -> None:
-        try:
-            super().create_room(room)
-        except RoomExistsError as error:
-            error.__class__ = OwnExistsError
-            raise
-
-    def read(self, listing: Listing, before: str | None, after: str | Start | None, limit: int) -> Sequence[Any]:
-        try:
-            return super().read(listing, before, after, limit)
-        except InvalidCursorError as error:
-            error.__class__ = OwnCursorError
-            raise
-
-
-@mutant("lawful: it declares a capability that nobody knows", traits=("distributed",), powers=("telepathy",))
-class ExtraCapabilities(MemoryDriver):
-    pass
-
-
-@mutant("lawful: it answers with lists and iterators of its own kinds")
-class OtherSequences(MemoryDriver):
-    def read(self, listing: Listing, before: str | None, after: str | Start | None, limit: int) -> Sequence[Any]:
-        return tuple(super().read(listing, before, after, limit))
-
-    def append(self, batch: Sequence[NewMessage], *, retry: bool = False) -> Sequence[Appended]:
-        return tuple(super().append(tuple(batch), retry=retry))

@@ -23,7 +23,15 @@ if TYPE_CHECKING:
         variable_name,
     )
     from moltnet_core.config.file import SEARCHED_NAMES, ConfigFile, find_config_file, load_config_file
-    from moltnet_core.config.locations import bare_url, check_path, drop_file, dsn_url, file_beside, file_url
+    from moltnet_core.config.locations import (
+        bare_url,
+        check_label,
+        check_path,
+        drop_file,
+        dsn_url,
+        file_beside,
+        file_url,
+    )
     from moltnet_core.config.redaction import redact_url
     from moltnet_core.config.resolve import DEFAULT_KIND, ResolvedConfig, resolve_config
     from moltnet_core.config.server import DEFAULT_NETWORK, declared_rooms, network_id, path_without_options
@@ -51,6 +59,7 @@ __all__ = [
     "StoreUrl",
     "bare_url",
     "build_settings",
+    "check_label",
     "check_path",
     "declared_rooms",
     "describe",
@@ -83,7 +92,7 @@ _NAMES = {
         "variable_name",
     ),
     "file": ("SEARCHED_NAMES", "ConfigFile", "find_config_file", "load_config_file"),
-    "locations": ("bare_url", "check_path", "drop_file", "dsn_url", "file_beside", "file_url"),
+    "locations": ("bare_url", "check_label", "check_path", "drop_file", "dsn_url", "file_beside", "file_url"),
     "redaction": ("redact_url",),
     "resolve": ("DEFAULT_KIND", "ResolvedConfig", "resolve_config"),
     "server": ("DEFAULT_NETWORK", "declared_rooms", "network_id", "path_without_options"),

@@ -9,15 +9,18 @@
 
 from __future__ import annotations
 
-from glob import escape
+import re
 from pathlib import Path
 from typing import Any
 
 from moltnet_core.config.settings import setting_names
 from moltnet_core.config.url import StoreUrl, parse_url
 from moltnet_core.errors import ConfigError
+from moltnet_core.files import storage_error
 
-__all__ = ["bare_url", "check_path", "drop_file", "dsn_url", "file_beside", "file_url"]
+__all__ = ["bare_url", "check_label", "check_path", "drop_file", "dsn_url", "file_beside", "file_url"]
+
+_LABEL = re.compile(r"[a-z0-9_]+")
 
 
 def file_url(url: StoreUrl) -> dict[str, str]:
@@ -60,17 +63,50 @@ def bare_url(url: StoreUrl) -> dict[str, str]:
     return dict(url.query)
 
 
+def check_label(label: str) -> None:
+    """Refuse what is no label of a place beside another. A ``drop_sublocation`` begins with this.
+
+    :raises ValueError: it is empty, or holds something other than ``a`` to ``z``, digits and ``_``.
+    """
+    if not _LABEL.fullmatch(label):
+        raise ValueError(f"a label is made of a to z, digits and _: not {label!r}")
+
+
 def file_beside(location: str, label: str) -> str:
-    """The ``sublocation`` of a backend whose places are files: beside ``mydb:///a.db`` that is ``mydb:///a.db.label``."""
-    head, question, query = location.partition("?")
+    """The ``sublocation`` of a backend whose places are files: beside ``mydb:///a.db`` that is ``mydb:///a.db.label``.
+
+    :raises ValueError: it is no label.
+    :raises ConfigError: the location names no file.
+    """
+    check_label(label)
+    url = parse_url(location)
+    file_url(url)
+    head, question, query = url.without(()).partition("?")
     return f"{head}.{label}{question}{query}"
 
 
-def drop_file(location: str) -> None:
-    """The ``drop_sublocation`` of such a backend: removes the file, and what the engine keeps beside it by its name."""
-    path = Path(parse_url(location).path)
-    for found in path.parent.glob(f"{escape(path.name)}*"):
-        found.unlink(missing_ok=True)
+def drop_file(location: str, label: str) -> None:
+    """The ``drop_sublocation`` of such a backend: removes the file, and what the engine keeps beside it by its name.
+
+    That is ``a.db.label``, and what begins with it and goes on with ``-`` or ``.``, such as ``a.db.label-wal``. Folders
+    are no files, and stay.
+
+    :raises ValueError: it is no label. Nothing is removed.
+    :raises ConfigError: the location names no file. Nothing is removed.
+    :raises StorageIOError: something could not be removed; the rest was.
+    :raises ReadOnlyStoreError: the folder cannot be written.
+    """
+    path = Path(parse_url(file_beside(location, label)).path)
+    own = re.compile(rf"{re.escape(path.name)}(?:[-.].*)?", re.DOTALL)
+    failure = None
+    for found in sorted(path.parent.iterdir()) if path.parent.is_dir() else ():
+        if own.fullmatch(found.name):
+            try:
+                found.unlink(missing_ok=True)
+            except OSError as error:
+                failure = failure or storage_error(f"{found} could not be removed", error)
+    if failure is not None:
+        raise failure
 
 
 def check_path(path: Path) -> str | None:

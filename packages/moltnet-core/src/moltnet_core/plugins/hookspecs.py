@@ -81,14 +81,21 @@ def moltnet_store_opened(store: Store) -> None:
 
 @hookspec
 def moltnet_store_closing(store: Store) -> None:
-    """Called when a store is about to be closed and still works. An error is logged."""
+    """Called when a store is about to be closed and still works. An error is logged.
+
+    Not for one that was never ready for use: whose open failed, or that was opened with ``migrate="later"`` and not
+    migrated.
+    """
 
 
 @hookspec
-def moltnet_message_appended(store: Store, result: AppendResult) -> None:
-    """Called after the commit of each appended message, in the caller's thread.
+def moltnet_message_appended(store: Store, result: AppendResult, batch: Sequence[AppendResult]) -> None:
+    """Called after the commit for each appended message, in the caller's thread.
 
     It is called for a replayed message too (``result.replayed``), since whoever tried again may have been cut off
     before this call. It does not see what a crash swallowed, what ``load`` brought, or what another process wrote.
     An error is logged and changes nothing.
+
+    :param batch: the results of the whole call, in order, ``result`` among them. Who does one thing for all of them
+        does it at the last: ``if result is batch[-1]``.
     """

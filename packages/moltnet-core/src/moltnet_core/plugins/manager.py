@@ -178,6 +178,11 @@ def _switch(item: Installed) -> str:
     return f"to go on without it, set {DISABLED_VARIABLE}={item.name}"
 
 
+def _in_turn(caller: pluggy.HookCaller) -> tuple[Any, ...]:
+    """The implementations of a hook in the order in which pluggy itself calls them: the last registered first."""
+    return tuple(reversed(caller.get_hookimpls()))
+
+
 def _call(implementation: Any, arguments: Mapping[str, object]) -> Any:
     """Call one plugin's hook with the arguments that it takes."""
     return implementation.function(*(arguments[name] for name in implementation.argnames))
@@ -208,7 +213,7 @@ class Plugins:
         for plugin in extra:
             if plugin is not module:
                 self._register(plugin)
-        self._appended = tuple(self._manager.hook.moltnet_message_appended.get_hookimpls())
+        self._appended = _in_turn(self._manager.hook.moltnet_message_appended)
 
     def _register(self, plugin: object, item: Installed | None = None) -> None:
         if item is not None:
@@ -262,11 +267,11 @@ class Plugins:
 
     def after_migrate(self, **arguments: object) -> None:
         """See the hook of this name; errors are logged."""
-        self._observe(self._manager.hook.moltnet_after_migrate.get_hookimpls(), arguments)
+        self._observe(_in_turn(self._manager.hook.moltnet_after_migrate), arguments)
 
     def store_closing(self, **arguments: object) -> None:
         """See the hook of this name; errors are logged."""
-        self._observe(self._manager.hook.moltnet_store_closing.get_hookimpls(), arguments)
+        self._observe(_in_turn(self._manager.hook.moltnet_store_closing), arguments)
 
     def message_appended(self, **arguments: object) -> None:
         """See the hook of this name; errors are logged."""

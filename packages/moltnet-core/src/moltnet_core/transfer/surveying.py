@@ -16,7 +16,7 @@ from moltnet_core.transfer.comparing import matched, readable, seen
 from moltnet_core.transfer.digest import Digester, StoreDigest
 from moltnet_core.transfer.problems import Problems
 from moltnet_core.transfer.progress import Work
-from moltnet_core.types import Message, Thread
+from moltnet_core.types import Message
 
 __all__ = ["Survey", "survey"]
 
@@ -109,13 +109,14 @@ class _Passing:
         """The records, looked at."""
         for record in records:
             try:
-                _, cut = prepare_record(record, self._digits)
-                self.truncated += cut
+                prepared, cut = prepare_record(record, self._digits)
             except ValidationError as error:
                 self.problems.add(record.kind, record.id, error.problem)
-            for kind, key in _named_by(record):
-                if key not in self._known[kind]:
-                    self.problems.add(record.kind, record.id, f"its {kind} is not in the store")
+            else:
+                self.truncated += cut
+                for kind, key in prepared.needs:
+                    if key not in self._known[kind]:
+                        self.problems.add(record.kind, record.id, f"its {kind} is not in the store")
             if isinstance(record.value, Message):
                 if self._digits < 9:
                     self._follow(record.value, record.times["created_at"])
@@ -135,17 +136,3 @@ class _Passing:
         if before is not None and before[0] != whole and before[1] > message.id:
             self.reordered += 1
         self._newest[conversation] = whole, message.id
-
-
-def _named_by(record: Record) -> list[tuple[RecordKind, str]]:
-    """What has to be stored before a record."""
-    value = record.value
-    if isinstance(value, Thread):
-        return [(RecordKind.ROOM, value.room_id)]
-    if not isinstance(value, Message):
-        return []
-    target = value.target
-    if target.kind == "dm":
-        return [(RecordKind.DM, target.dm_id or "")]
-    room = (RecordKind.ROOM, target.room_id or "")
-    return [room, (RecordKind.THREAD, target.thread_id or "")] if target.kind == "thread" else [room]
