@@ -72,6 +72,13 @@ def test_every_record_comes_back(found: list[Record]) -> None:
     assert [record.times for record in back] == [record.times for record in found]
 
 
+@given(any_record, st.booleans())
+def test_a_line_is_the_records_json(record: Record, with_credentials: bool) -> None:
+    stream = io.BytesIO()
+    ExportWriter(stream, ExportHeader("memory", 9, credentials=with_credentials)).write(record)
+    assert json.loads(stream.getvalue().splitlines()[1]) == record.to_json(with_credentials=with_credentials)
+
+
 def test_what_other_programs_take_for_the_end_of_a_line_is_escaped() -> None:
     hostile = "a\u2028b\u2029c\x85d\x0be\x1ff\nno\r\x7f\ud800\x00"
     message = Message("net", Target.room("r"), Actor("agent", "ann"), [Part("text", hostile)], id="m")

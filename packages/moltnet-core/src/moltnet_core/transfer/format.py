@@ -15,10 +15,11 @@ from attrs import frozen
 from moltnet_core.backend import CONTRACT_VERSION
 from moltnet_core.errors import CorruptRecordError, InvalidExportError, ValidationError
 from moltnet_core.records import LOAD_ORDER, Record
+from moltnet_core.serialization import dumps, message_columns
 from moltnet_core.timestamps import format_time, normalise, now, truncate
 from moltnet_core.transfer.digest import Digester, StoreDigest
 from moltnet_core.transfer.lines import LineError, decode_line, encode_line, lines_of
-from moltnet_core.types import AgentRegistration
+from moltnet_core.types import AgentRegistration, Message
 
 __all__ = ["FORMAT", "VERSION", "ExportHeader", "ExportReader", "ExportWriter"]
 
@@ -88,7 +89,7 @@ class ExportWriter:
         self._header = header
         self._digester = Digester(header.time_digits)
         self.credentials_left_out = 0
-        stream.write(encode_line(header.to_json()))
+        stream.write(encode_line(dumps(header.to_json())))
 
     def write(self, record: Record) -> None:
         """Write one record; they come in load order.
@@ -99,7 +100,7 @@ class ExportWriter:
             record = attrs.evolve(record, value=attrs.evolve(record.value, credential_key=""))
             self.credentials_left_out += 1
         try:
-            line = encode_line(record.to_json(with_credentials=self._header.credentials))
+            line = encode_line(_text_of(record, with_credentials=self._header.credentials))
         except (ValueError, RecursionError) as error:
             raise CorruptRecordError(f"the {record.kind}s", record.id, str(error)) from None
         self._digester.add(record)
@@ -112,8 +113,23 @@ class ExportWriter:
         :returns: the digest of what was written.
         """
         digest = self._digester.digest()
-        self._stream.write(encode_line({"end": FORMAT, **digest.to_json(), "skipped": skipped}))
+        self._stream.write(encode_line(dumps({"end": FORMAT, **digest.to_json(), "skipped": skipped})))
         return digest
+
+
+def _text_of(record: Record, *, with_credentials: bool) -> str:
+    """The JSON text of :meth:`Record.to_json`."""
+    value = record.value
+    if not isinstance(value, Message) or value.origin is None:
+        return dumps(record.to_json(with_credentials=with_credentials))
+    # Messages are nearly all of a store, so theirs is put together of the texts that a SQL backend stores.
+    columns = message_columns(value)
+    mentions = f'"mentions":{columns["mentions_json"]},' if value.mentions else ""
+    return (
+        f'{{"kind":"message","id":{dumps(value.id)},"network_id":{dumps(value.network_id)},'
+        f'"created_at":{dumps(record.times["created_at"])},"target":{columns["target_json"]},'
+        f'"from":{columns["from_json"]},{mentions}"parts":{columns["parts_json"]},"origin":{columns["origin_json"]}}}'
+    )
 
 
 class ExportReader:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, BinaryIO, Final
 
-from moltnet_core.serialization import MAX_READ_DEPTH, depth_of, dumps
+from moltnet_core.serialization import MAX_READ_DEPTH, depth_of
 
 __all__ = ["MAX_LINE", "LineError", "decode_line", "encode_line", "lines_of"]
 
@@ -36,12 +36,11 @@ class LineError(ValueError):
         self.problem = problem
 
 
-def encode_line(data: Mapping[str, Any]) -> bytes:
-    """An object as a line, with its end.
+def encode_line(text: str) -> bytes:
+    """An object's compact JSON text as a line, with its end.
 
     :raises ValueError: it takes more than :data:`MAX_LINE` bytes.
     """
-    text = dumps(data)
     if not text.isascii():
         text = _ESCAPED.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
     line = text.encode()
