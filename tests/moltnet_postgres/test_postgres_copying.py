@@ -4,12 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from secrets import token_hex
 
 import pytest
 from tests.moltnet_core.transfer.interrupted import make_source
+from tests.moltnet_postgres.support import Place, a_message, a_room
 from tests.postgres.cluster import Cluster
+from tests.postgres.server import Server
 
-from moltnet_core import MoltnetError, Progress, Store, StoreUnavailableError, copy_store, open_store, verify_stores
+from moltnet_core import (
+    AgentRegistration,
+    CopyRefusedError,
+    Counts,
+    DirectConversation,
+    MoltnetError,
+    Part,
+    Progress,
+    Record,
+    Store,
+    StoreUnavailableError,
+    Thread,
+    copy_store,
+    open_store,
+    verify_stores,
+)
+from moltnet_postgres.limits import MAX_KEY
 
 
 @pytest.fixture
@@ -30,6 +49,34 @@ class _Losing:
         if not self.lost and progress.phase == self._phase and progress.done >= 500:
             self._cluster.kill()
             self.lost = True
+
+
+def _of_long_ids(length: int) -> list[Record]:
+    """A record of every kind whose ids have so many bytes together, which cannot be made shorter."""
+    text = token_hex(length // 2)[: length - 40] + "é" * 20
+    one, other = text[: length // 2 - 20], text[length // 2 - 20 :]
+    message = a_message(one, room_id=other, parts=[Part("url", url="https://a.b/c")])
+    moment = {"created_at": "2026-01-01T00:00:00.000000Z"}
+    return [
+        Record.of(a_room(other, members=(one,))),
+        Record("agent", AgentRegistration("ann", "net", text), moment | {"updated_at": moment["created_at"]}),
+        Record.of(Thread(one, "net", "f", other, last_message_at=message.created_at)),
+        Record.of(DirectConversation(one, "net", "f", (other,), last_message_at=message.created_at)),
+        Record("message", message, moment),
+    ]
+
+
+def test_ids_that_no_index_holds_are_refused_before_anything_is_written(postgres_server: Server) -> None:
+    for length, refused in ((MAX_KEY - 40, 0), (MAX_KEY + 200, 5)):
+        with open_store("memory://") as source, Place(postgres_server).open() as target:
+            source.load(_of_long_ids(length))
+            if not refused:
+                assert copy_store(source, target).copied == 5
+                continue
+            with pytest.raises(CopyRefusedError) as caught:
+                copy_store(source, target)
+            assert [each.kind for each in caught.value.problems] == ["room", "agent", "thread", "dm", "message"]
+            assert target.counts() == Counts()
 
 
 @pytest.mark.parametrize("phase", ["copy", "verify"])

@@ -14,7 +14,7 @@ import attrs
 
 if TYPE_CHECKING:
     from moltnet_core.config.url import StoreUrl
-    from moltnet_core.driver import Driver
+    from moltnet_core.driver import Driver, LoadRecord
 
 __all__ = ["API_VERSION", "CONTRACT_VERSION", "Backend", "BackupFile", "Power", "Trait"]
 
@@ -103,6 +103,8 @@ class Backend:
         :func:`moltnet_core.config.locations.drop_file` is ready-made.
     :param backup_file: how a file that the driver's ``backup`` made becomes a store again. Without it, a backup is an
         export, and is restored by loading.
+    :param refuses: why a record that the contract allows cannot be stored here, or ``None`` if it can. It spares a copy
+        to find that out in the middle; leave it out if there is nothing.
     :param api_version: the interface it was written for; leave it out.
     """
 
@@ -119,6 +121,7 @@ class Backend:
     sublocation: Callable[[str, str], str] | None = None
     drop_sublocation: Callable[[str, str], None] | None = None
     backup_file: BackupFile | None = None
+    refuses: Callable[[LoadRecord], str | None] | None = None
     api_version: int = API_VERSION
 
     @property

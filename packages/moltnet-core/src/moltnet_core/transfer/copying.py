@@ -105,7 +105,7 @@ def copy_store(
         total = records_in(source.counts())
         work.begin("check", total)
         with _view_of(target) as there:
-            found = survey(view, there, target.backend.time_digits, work, on_corrupt)
+            found = survey(view, there, target.backend, work, on_corrupt)
         done = LoadResult()
         if not dry_run:
             store = target if isinstance(target, Store) else stack.enter_context(target.open())

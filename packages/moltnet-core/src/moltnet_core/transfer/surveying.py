@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from attrs import frozen
 
+from moltnet_core.backend import Backend
 from moltnet_core.errors import CopyRefusedError, CorruptRecordError, Problem, ValidationError
 from moltnet_core.loading import prepare_record
 from moltnet_core.paging import OnCorrupt
@@ -42,14 +43,15 @@ class Survey:
     skipped: tuple[Problem, ...]
 
 
-def survey(source: Snapshot, target: Snapshot | None, digits: int, work: Work, on_corrupt: OnCorrupt) -> Survey:
+def survey(source: Snapshot, target: Snapshot | None, backend: Backend, work: Work, on_corrupt: OnCorrupt) -> Survey:
     """Look at everything in the source, and at everything in the target if there is one.
 
-    :param digits: the fractional digits that the target keeps.
+    :param backend: the target's.
     :param on_corrupt: whether what cannot be decoded is left out, or refused.
     :raises CopyRefusedError: the source holds what the target cannot, or the target holds what is not the source's.
     """
-    passing, corrupt, foreign = _Passing(digits), Problems(), Problems()
+    digits = backend.time_digits
+    passing, corrupt, foreign = _Passing(backend), Problems(), Problems()
     digester = Digester(digits)
     begun: dict[RecordKind, tuple[int, str]] = {}
     present = 0
@@ -96,11 +98,12 @@ class _Passing:
     The ids of rooms, threads and DMs are kept, so that a message without its conversation is found.
     """
 
-    def __init__(self, digits: int) -> None:
+    def __init__(self, backend: Backend) -> None:
         self.problems = Problems()
         self.truncated = 0
         self.reordered = 0
-        self._digits = digits
+        self._digits = backend.time_digits
+        self._refuses = backend.refuses
         self._known: dict[RecordKind, set[str]] = {kind: set() for kind in LOAD_ORDER}
         self._instant = ""
         self._newest: dict[str, tuple[str, str]] = {}
@@ -114,6 +117,9 @@ class _Passing:
                 self.problems.add(record.kind, record.id, error.problem)
             else:
                 self.truncated += cut
+                problem = self._refuses(prepared) if self._refuses is not None else None
+                if problem is not None:
+                    self.problems.add(record.kind, record.id, problem)
                 for kind, key in prepared.needs:
                     if key not in self._known[kind]:
                         self.problems.add(record.kind, record.id, f"its {kind} is not in the store")
