@@ -112,7 +112,7 @@ class Place:
 
     def open(self, location: str | None = None, **options: Any) -> Store:
         """Open a store, at a new location unless one is given."""
-        plugins = [*loaded(self._harness.plugins), *options.pop("plugins", ())]
+        plugins = [*self.plugins, *options.pop("plugins", ())]
         where = self.new_location() if location is None else location
         store = open_store(where, environ={}, plugins=plugins, **options)
         self._stores.append(store)
@@ -124,8 +124,8 @@ class Place:
 
     @property
     def plugins(self) -> Sequence[object]:
-        """The plugins that stores are opened with, which other processes do not know."""
-        return self._harness.plugins
+        """The plugins that stores are opened with."""
+        return loaded(self._harness.plugins)
 
     def close(self) -> None:
         """Close all stores and drop all locations. Others can be opened afterwards.

@@ -102,7 +102,7 @@ def urls_of_parts(store: Store, kind: str) -> None:
     for number, url in enumerate(URLS):
         written = store.append_message(message(f"{kind}{number}", parts=[Part(kind, url=url)])).message
         assert written.parts[0].url == url
-        assert store.get_message(f"u{number}") == written
+        assert store.get_message(written.id) == written
     for url in NO_URLS:
         with refused(store, "message.parts[0].url"):
             store.append_message(message("m9", parts=[Part(kind, url=url)]))

@@ -23,7 +23,7 @@ class ClaimsReadOnly(MemoryDriver):
     pass
 
 
-@mutant("it claims migrations, and has none", "MIGR-002", powers=("migrations",), traits=("persistent",))
+@mutant("it claims migrations, and has none", "MIGR-002", "POWER-011", powers=("migrations",), traits=("persistent",))
 class ClaimsMigrations(MemoryDriver):
     pass
 
@@ -58,3 +58,26 @@ class MigratesInSecret(MemoryDriver):
     @property
     def migration_log(self) -> _Log:
         return _Log()
+
+
+@mutant("it claims to watch, and has no call for it", "POWER-009", "POWER-011", powers=("watch",))
+class ClaimsWatching(MemoryDriver):
+    pass
+
+
+@mutant("whoever watches is told nothing", "POWER-009", powers=("watch",))
+class TellsNothing(MemoryDriver):
+    def wait_for_change(self, timeout: float) -> bool:
+        return False
+
+
+@mutant("whoever watches is told of changes that nobody made", "POWER-009", powers=("watch",))
+class TellsAlways(MemoryDriver):
+    def wait_for_change(self, timeout: float) -> bool:
+        return True
+
+
+@mutant("it can watch, and does not say so", "POWER-010")
+class WatchesInSecret(MemoryDriver):
+    def wait_for_change(self, timeout: float) -> bool:
+        return True

@@ -11,7 +11,7 @@ from moltnet_conformance.mutants.mutant import Collection
 from moltnet_conformance.mutants.values import Keeps
 from moltnet_core import AgentRegistration, InvalidCursorError, Message, Room, ValidationError
 from moltnet_core.driver import Appended, Lookup, NewMessage
-from moltnet_core.listings import Artifacts, Listing
+from moltnet_core.listings import Agents, Artifacts, Listing
 from moltnet_core.types import Start
 from moltnet_memory.driver import MemoryDriver
 
@@ -87,4 +87,13 @@ class ShortCursors(MemoryDriver):
         for cursor in (before, after):
             if isinstance(listing, Artifacts) and isinstance(cursor, str) and len(cursor) > 128:
                 raise InvalidCursorError(cursor)
+        return super().read(listing, before, after, limit)
+
+
+@mutant("a position in the agents is cut at 511 characters", "AGENT-012")
+class CutsPositions(MemoryDriver):
+    def read(self, listing: Listing, before: str | None, after: str | Start | None, limit: int) -> Sequence[Any]:
+        if isinstance(listing, Agents):
+            before = before and before[:511]
+            after = after[:511] if isinstance(after, str) else after
         return super().read(listing, before, after, limit)

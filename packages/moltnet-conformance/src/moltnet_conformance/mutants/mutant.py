@@ -38,7 +38,7 @@ MODULES = (
     "checks",
     "lawful",
 )
-SQLITE_MODULES = ("sqlite_statements", "sqlite_transactions", "sqlite_files", "sqlite_life")
+SQLITE_MODULES = ("sqlite_statements", "sqlite_transactions", "sqlite_files", "sqlite_backups", "sqlite_life")
 Made = TypeVar("Made", bound=type[Driver] | type[Store])
 Opener = Callable[[Any, Any, bool], Driver]
 
