@@ -29,6 +29,7 @@ from moltnet_core import (
     restore_store,
     store_digest,
 )
+from moltnet_core.transfer import importing
 
 Start = Callable[..., Child]
 Figure = Callable[[str], None]
@@ -119,6 +120,7 @@ def breed(work: str) -> None:
 
 
 def do_import(path: str, url: str) -> None:
+    importing._ROWS_AT_ONCE = 50  # type: ignore[misc]  # more places to be killed at
     with open_store(url) as store:
         import_store(store, path)
 
@@ -152,7 +154,7 @@ def kill_some_time_after(child: Child, arguments: tuple[str, ...], seconds: floa
 @pytest.mark.parametrize("backend", ["sqlite", "json", "postgres"])
 def test_an_import_that_is_killed_goes_on(path: Path, start: Start, figure: Figure, backend: str) -> None:
     source, export = path.with_name("source.db"), path.with_name("chat.jsonl")
-    make_filled(url_of(source), 6000 if backend != "json" else 3000)
+    make_filled(url_of(source), 1500)
     with open_store(url_of(source)) as store:
         export_store(store, export, with_credentials=True)
         whole = everything(store)
@@ -187,7 +189,7 @@ def test_a_restore_that_is_killed_leaves_old_or_new(
     path: Path, start: Start, figure: Figure, backed_up: str, backend: str
 ) -> None:
     source, folder = LOCATIONS[backed_up](path.with_name("source")), path.with_name("backup")
-    make_filled(source, 2000)
+    make_filled(source, 1000)
     with open_store(source) as store:
         back_up_store(store, folder)
         whole = store_digest(store, time_digits=6).text

@@ -28,6 +28,7 @@ from moltnet_core import (
     Manifest,
     MoltnetError,
     Progress,
+    ReadOnlyStoreError,
     StorageFullError,
     Store,
     StoreBusyError,
@@ -298,6 +299,31 @@ def test_a_store_that_holds_data_is_kept(backed_up: tuple[Path, Any], other: str
     again = restore_store(folder, to, replace=True)
     assert again.kept_aside not in (None, result.kept_aside), "also within the same second"
     assert held(f"{scheme}:///{result.kept_aside}") == mine
+
+
+@pytest.mark.parametrize("other", FILES)
+def test_a_store_that_comes_meanwhile_is_not_replaced(backed_up: tuple[Path, Any], other: str, tmp_path: Path) -> None:
+    folder, _ = backed_up
+    to = LOCATIONS[other](tmp_path / "to")
+    came: list[str] = []
+
+    def come(progress: Progress) -> None:
+        if progress.phase == "verify" and not came:
+            came.append("a store")
+            with open_store(to) as store:
+                store.create_room(room("mine"))
+
+    with pytest.raises(StoreNotEmptyError):
+        restore_store(folder, to, on_progress=come)
+    with open_store(to) as store:
+        assert store.get_room("mine") is not None
+    assert not [path for path in tmp_path.iterdir() if "before-restore" in path.name]
+
+
+def test_read_only_is_taken_at_its_word(backed_up: tuple[Path, Any], tmp_path: Path) -> None:
+    with pytest.raises(ReadOnlyStoreError):
+        restore_store(backed_up[0], f"sqlite:///{tmp_path}/to.db?mode=ro", replace=True)
+    assert not (tmp_path / "to.db").exists()
 
 
 @pytest.mark.parametrize("other", FILES)

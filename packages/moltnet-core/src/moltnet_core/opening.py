@@ -98,15 +98,17 @@ def open_store(
 
 def resolve_location(
     location: str | StorageConfig | None = None, *, plugins: Iterable[object] = ()
-) -> tuple[Backend, Any]:
-    """The backend, and its settings, of the store that :func:`open_store` would open. Nothing is opened or made.
+) -> tuple[Backend, Any, bool]:
+    """The backend and its settings of the store that :func:`open_store` would open, and whether read-only.
+
+    Nothing is opened or made.
 
     :raises ConfigError: the location or configuration is wrong.
     :raises BackendNotFoundError: the backend is not installed.
     :raises BackendLoadError: the backend cannot be loaded.
     """
-    backend, _, settings, _ = _resolve(location, tuple(plugins), None, os.environ)
-    return backend, settings
+    backend, _, settings, read_only = _resolve(location, tuple(plugins), None, os.environ)
+    return backend, settings, read_only
 
 
 def _resolve(

@@ -82,7 +82,8 @@ def back_up_store(
             made.rename(path)
             sync(path.parent)
     except KeyboardInterrupt as error:
-        error.add_note(f"there is no backup {path}: nothing of it was kept")
+        if not os.path.lexists(path):
+            error.add_note(f"there is no backup {path}: nothing of it was kept")
         raise
     except PermissionError as error:
         if isinstance(error, MoltnetError):

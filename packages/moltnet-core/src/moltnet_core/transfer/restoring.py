@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from itertools import count
@@ -94,24 +94,31 @@ def restore_store(
     :raises CopyRefusedError: the same, or the place cannot hold what is in the backup's file. Nothing was written.
     :raises StoreBusyError: somebody has the file open that is to be replaced. Not everybody can be seen: stop whoever
         uses it first.
+    :raises ReadOnlyStoreError: it cannot be written there, or ``to`` says ``mode=ro``.
     :raises StorageFullError: no space is left.
     :raises VerificationError: the new store is not what the backup holds. A file was not put in place.
     :raises CancelledError: it was called off.
     """
     folder, plugins = Path(backup), tuple(plugins)
     manifest = Manifest.read(folder)
-    backend, settings = resolve_location(to, plugins=plugins)
+    backend, settings, read_only = resolve_location(to, plugins=plugins)
+    if read_only and not dry_run:
+        raise ReadOnlyStoreError("mode=ro says that nothing is written, and a restore writes; leave it out")
     restore = _Restore(folder, manifest, backend, plugins, verify, on_corrupt, on_progress, cancelled)
     if backend.backup_file is None:
         return restore.into_store(to, replace=replace, dry_run=dry_run)
     place = backend.backup_file.place(settings)
-    if not replace:
-        _refuse_data(place, to, plugins)
+
+    def may_go_there() -> None:
+        if not replace:
+            _refuse_data(place, to, plugins)
+
+    may_go_there()
     if dry_run:
         restore.check_backup()
         return RestoreResult(manifest, verified=verify)
     with _storage_errors(place):
-        return restore.into_file(backend.backup_file, settings, place)
+        return restore.into_file(backend.backup_file, settings, place, may_go_there)
 
 
 def _refuse_data(place: Path, to: str | StorageConfig | None, plugins: tuple[object, ...]) -> None:
@@ -158,8 +165,10 @@ class _Restore:
 
     # -- into a file ---------------------------------------------------------------------------------
 
-    def into_file(self, form: BackupFile, settings: Any, place: Path) -> RestoreResult:
-        """Make a file beside its place, then put it there."""
+    def into_file(
+        self, form: BackupFile, settings: Any, place: Path, may_go_there: Callable[[], None]
+    ) -> RestoreResult:
+        """Make a file beside its place, then put it there, if it still may: others may have been there meanwhile."""
         place = place.absolute()
         make_folder(place.parent)
         place = place.resolve()  # a symbolic link stays one
@@ -180,6 +189,7 @@ class _Restore:
                     form.check(made)
             sync(made)
             self._work.begin("replace")
+            may_go_there()
             aside = _free_name(place)
             kept = form.replace(settings, made, aside)
         return RestoreResult(self._manifest, aside if kept else None, truncated, self._verify)
