@@ -104,7 +104,7 @@ def docs(session: nox.Session) -> None:
 def bench(session: nox.Session) -> None:
     """Measure against the bare engines, print tables with goals, and write them into build/bench.
 
-    Arguments name the tables: sqlite, postgres, snapshots. A goal that is missed fails the session at its end.
+    Arguments name the tables: sqlite, postgres, snapshots, moving, backups.
     """
     install(session, PACKAGES, "bench")
     python(session, "benchmarks", *session.posargs)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-ALL = ("sqlite", "postgres", "snapshots")
+ALL = ("sqlite", "postgres", "snapshots", "moving", "backups")
 
 
 def main(names: list[str]) -> int:

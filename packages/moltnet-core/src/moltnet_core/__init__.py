@@ -12,25 +12,30 @@ if TYPE_CHECKING:
     from moltnet_core.async_opening import open_async_store
     from moltnet_core.async_snapshot import AsyncSnapshot
     from moltnet_core.async_store import AsyncStore
-    from moltnet_core.backend import Backend, Power, Trait
+    from moltnet_core.backend import Backend, BackupFile, Power, Trait
     from moltnet_core.config import StorageConfig
     from moltnet_core.errors import (
         AgentCredentialError,
         BackendApiError,
         BackendLoadError,
         BackendNotFoundError,
+        CancelledError,
         ConfigError,
+        CopyRefusedError,
         CorruptRecordError,
         CorruptStoreError,
         DriverError,
         Duplicate,
         DuplicateBackendError,
         DuplicateMessageError,
+        InvalidBackupError,
         InvalidCursorError,
+        InvalidExportError,
         MigrationDriftError,
         MigrationFailedError,
         MigrationRequiredError,
         MoltnetError,
+        Problem,
         ReadOnlyStoreError,
         RecordConflictError,
         RoomExistsError,
@@ -40,10 +45,12 @@ if TYPE_CHECKING:
         StorageIOError,
         StoreBusyError,
         StoreClosedError,
+        StoreNotEmptyError,
         StoreUnavailableError,
         ThreadRoomMismatchError,
         UnsupportedCapabilityError,
         ValidationError,
+        VerificationError,
     )
     from moltnet_core.migrations import Migration
     from moltnet_core.opening import open_store
@@ -51,6 +58,21 @@ if TYPE_CHECKING:
     from moltnet_core.records import LOAD_ORDER, Counts, LoadResult, Record, RecordKind
     from moltnet_core.serialization import from_json, to_json
     from moltnet_core.store import Snapshot, Store
+    from moltnet_core.transfer.backing_up import back_up_store
+    from moltnet_core.transfer.copying import CopyResult, DeferredTarget, copy_store
+    from moltnet_core.transfer.digest import StoreDigest
+    from moltnet_core.transfer.exporting import ExportResult, export_store
+    from moltnet_core.transfer.importing import ImportResult, check_export, import_store
+    from moltnet_core.transfer.manifest import Manifest
+    from moltnet_core.transfer.progress import Progress
+    from moltnet_core.transfer.restoring import RestoreResult, restore_store
+    from moltnet_core.transfer.verifying import (
+        Difference,
+        StoresDifferError,
+        Verification,
+        store_digest,
+        verify_stores,
+    )
     from moltnet_core.types import (
         START,
         Actor,
@@ -87,17 +109,28 @@ __all__ = [
     "BackendApiError",
     "BackendLoadError",
     "BackendNotFoundError",
+    "BackupFile",
+    "CancelledError",
     "ConfigError",
+    "CopyRefusedError",
+    "CopyResult",
     "CorruptRecordError",
     "CorruptStoreError",
     "Counts",
+    "DeferredTarget",
+    "Difference",
     "DirectConversation",
     "DriverError",
     "Duplicate",
     "DuplicateBackendError",
     "DuplicateMessageError",
+    "ExportResult",
+    "ImportResult",
+    "InvalidBackupError",
     "InvalidCursorError",
+    "InvalidExportError",
     "LoadResult",
+    "Manifest",
     "Message",
     "MessageOrigin",
     "Migration",
@@ -110,10 +143,13 @@ __all__ = [
     "PageRequest",
     "Part",
     "Power",
+    "Problem",
+    "Progress",
     "ReadOnlyStoreError",
     "Record",
     "RecordConflictError",
     "RecordKind",
+    "RestoreResult",
     "Room",
     "RoomExistsError",
     "RoomNotFoundError",
@@ -125,18 +161,31 @@ __all__ = [
     "Store",
     "StoreBusyError",
     "StoreClosedError",
+    "StoreDigest",
+    "StoreNotEmptyError",
     "StoreUnavailableError",
+    "StoresDifferError",
     "Target",
     "Thread",
     "ThreadRoomMismatchError",
     "Trait",
     "UnsupportedCapabilityError",
     "ValidationError",
+    "Verification",
+    "VerificationError",
+    "back_up_store",
+    "check_export",
+    "copy_store",
+    "export_store",
     "from_json",
     "hookimpl",
+    "import_store",
     "open_async_store",
     "open_store",
+    "restore_store",
+    "store_digest",
     "to_json",
+    "verify_stores",
 ]
 
 _NAMES = {
@@ -145,6 +194,7 @@ _NAMES = {
     "async_store": ("AsyncStore",),
     "backend": (
         "Backend",
+        "BackupFile",
         "Power",
         "Trait",
     ),
@@ -154,18 +204,23 @@ _NAMES = {
         "BackendApiError",
         "BackendLoadError",
         "BackendNotFoundError",
+        "CancelledError",
         "ConfigError",
+        "CopyRefusedError",
         "CorruptRecordError",
         "CorruptStoreError",
         "DriverError",
         "Duplicate",
         "DuplicateBackendError",
         "DuplicateMessageError",
+        "InvalidBackupError",
         "InvalidCursorError",
+        "InvalidExportError",
         "MigrationDriftError",
         "MigrationFailedError",
         "MigrationRequiredError",
         "MoltnetError",
+        "Problem",
         "ReadOnlyStoreError",
         "RecordConflictError",
         "RoomExistsError",
@@ -175,10 +230,12 @@ _NAMES = {
         "StorageIOError",
         "StoreBusyError",
         "StoreClosedError",
+        "StoreNotEmptyError",
         "StoreUnavailableError",
         "ThreadRoomMismatchError",
         "UnsupportedCapabilityError",
         "ValidationError",
+        "VerificationError",
     ),
     "migrations": ("Migration",),
     "opening": ("open_store",),
@@ -197,6 +254,35 @@ _NAMES = {
     "store": (
         "Snapshot",
         "Store",
+    ),
+    "transfer.copying": (
+        "CopyResult",
+        "DeferredTarget",
+        "copy_store",
+    ),
+    "transfer.backing_up": ("back_up_store",),
+    "transfer.digest": ("StoreDigest",),
+    "transfer.exporting": (
+        "ExportResult",
+        "export_store",
+    ),
+    "transfer.importing": (
+        "ImportResult",
+        "check_export",
+        "import_store",
+    ),
+    "transfer.manifest": ("Manifest",),
+    "transfer.progress": ("Progress",),
+    "transfer.restoring": (
+        "RestoreResult",
+        "restore_store",
+    ),
+    "transfer.verifying": (
+        "Difference",
+        "StoresDifferError",
+        "Verification",
+        "store_digest",
+        "verify_stores",
     ),
     "types": (
         "START",

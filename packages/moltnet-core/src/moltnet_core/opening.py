@@ -25,7 +25,7 @@ from moltnet_core.errors import (
 from moltnet_core.plugins.manager import DISABLED_VARIABLE, Plugins, installed_backends, load_backend, load_failure
 from moltnet_core.store import Store
 
-__all__ = ["open_store"]
+__all__ = ["open_store", "resolve_location"]
 
 _log = logging.getLogger("moltnet_core.store")
 
@@ -94,6 +94,21 @@ def open_store(
         store._abandon()
         raise
     return store
+
+
+def resolve_location(
+    location: str | StorageConfig | None = None, *, plugins: Iterable[object] = ()
+) -> tuple[Backend, Any, bool]:
+    """The backend and its settings of the store that :func:`open_store` would open, and whether read-only.
+
+    Nothing is opened or made.
+
+    :raises ConfigError: the location or configuration is wrong.
+    :raises BackendNotFoundError: the backend is not installed.
+    :raises BackendLoadError: the backend cannot be loaded.
+    """
+    backend, _, settings, read_only = _resolve(location, tuple(plugins), None, os.environ)
+    return backend, settings, read_only
 
 
 def _resolve(

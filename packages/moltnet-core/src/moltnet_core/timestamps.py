@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta, timezone
+from functools import lru_cache
 from typing import Final
 
 __all__ = [
@@ -46,6 +47,7 @@ def format_time(moment: datetime) -> str:
     return f"{moment.isoformat('T', 'microseconds')[:26]}000Z"
 
 
+@lru_cache(maxsize=2048)  # what works on whole records asks for each time again and again
 def parse_time(text: str) -> datetime:
     """A stored text as a ``datetime`` in UTC, truncated to the microsecond.
 
@@ -87,6 +89,8 @@ def normalise(text: str) -> str:
     :raises ValueError: as :func:`parse_time`.
     """
     moment = parse_time(text)
+    if len(text) == _WRITTEN_LENGTH and text[29] == "Z":
+        return text
     fraction = text[20:].rstrip("Z").split("+")[0].split("-")[0] if text[19] == "." else ""
     return f"{moment.replace(tzinfo=None, microsecond=0).isoformat()}.{fraction[:9].ljust(9, '0')}Z"
 

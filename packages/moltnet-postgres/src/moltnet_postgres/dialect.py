@@ -107,6 +107,9 @@ class PostgresDialect(Dialect):
     def bind_time(self, text: str) -> Any:
         return text
 
+    def moment(self, placeholder: str) -> str:
+        return f"{placeholder}::timestamptz"
+
     def column_exists(self, table: str, column: str) -> tuple[str, Sequence[Any]]:
         return (
             "SELECT 1 FROM pg_attribute WHERE attrelid = to_regclass(%s) AND attname = %s AND NOT attisdropped",

@@ -10,6 +10,7 @@ from moltnet_core.config import dsn_url
 from moltnet_core.driver import Driver
 from moltnet_core.migrations import Migration
 from moltnet_core.plugins import hookimpl
+from moltnet_postgres.limits import refused
 from moltnet_postgres.places import drop_schema, schema_beside
 from moltnet_postgres.settings import PostgresSettings
 
@@ -32,6 +33,7 @@ BACKEND = Backend(
     traits=(Trait.PERSISTENT, Trait.MULTI_PROCESS),
     powers=(Power.READ_ONLY, Power.MIGRATIONS),
     time_digits=6,
+    refuses=refused,
     migration_target="sql:postgres",
     sublocation=schema_beside,
     drop_sublocation=drop_schema,

@@ -103,6 +103,10 @@ class Dialect(ABC):
     def bind_time(self, text: str) -> Any:
         """A normalised RFC 3339 text as a parameter."""
 
+    def moment(self, placeholder: str) -> str:
+        """SQL of a time that is a parameter."""
+        return placeholder
+
     # -- schema --------------------------------------------------------------------------------------
 
     time_type: ClassVar[str]
