@@ -18,9 +18,19 @@ from moltnet_cli.options import Globals, globals_of
 from moltnet_cli.rendering import note, warn
 
 if TYPE_CHECKING:
-    from moltnet_core import Backend, StorageConfig, Store
+    from moltnet_core import Backend, CheckReport, StorageConfig, Store
 
-__all__ = ["Location", "Surroundings", "announce", "locate", "on_warning", "reading", "rehearsing", "writing"]
+__all__ = [
+    "Location",
+    "Surroundings",
+    "announce",
+    "checking",
+    "locate",
+    "on_warning",
+    "reading",
+    "rehearsing",
+    "writing",
+]
 
 _LOCATION = "moltnet_cli.location"
 _WARNING_SINK = "moltnet_cli.warning_sink"
@@ -182,6 +192,22 @@ def reading(ctx: click.Context, location: Location | None = None) -> Iterator[St
     read_only = Power.READ_ONLY in found.backend.powers
     with _open(found, read_only=read_only, migrate=False) as store:
         yield store
+
+
+def checking(ctx: click.Context, *, deep: bool) -> CheckReport:
+    """Check the store, and where it comes from a configuration file, that too.
+
+    :raises StoreUnavailableError: there is none, or it cannot be reached.
+    """
+    from moltnet_core import Trait, check_location
+
+    found = locate(ctx)
+    if Trait.PERSISTENT in found.backend.traits:
+        _refuse_missing(ctx, found)
+    options = globals_of(ctx)
+    if options.store:
+        return check_location(found.config, deep=deep)
+    return check_location(config_file=options.config_file, deep=deep)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from moltnet_core._lazy import lazy_names
 
 if TYPE_CHECKING:
     from moltnet_core.backend import Backend, Power, Trait
+    from moltnet_core.checking import Change, CheckReport, Finding, check_location, check_store
     from moltnet_core.config import StorageConfig
     from moltnet_core.errors import (
         AgentCredentialError,
@@ -86,6 +87,8 @@ __all__ = [
     "BackendLoadError",
     "BackendNotFoundError",
     "CancelledError",
+    "Change",
+    "CheckReport",
     "ConfigError",
     "CorruptRecordError",
     "CorruptStoreError",
@@ -95,6 +98,7 @@ __all__ = [
     "Duplicate",
     "DuplicateBackendError",
     "DuplicateMessageError",
+    "Finding",
     "InvalidCursorError",
     "LoadResult",
     "Message",
@@ -133,6 +137,8 @@ __all__ = [
     "Trait",
     "UnsupportedCapabilityError",
     "ValidationError",
+    "check_location",
+    "check_store",
     "from_json",
     "hookimpl",
     "open_store",
@@ -144,6 +150,13 @@ _NAMES = {
         "Backend",
         "Power",
         "Trait",
+    ),
+    "checking": (
+        "Change",
+        "CheckReport",
+        "Finding",
+        "check_location",
+        "check_store",
     ),
     "config": ("StorageConfig",),
     "errors": (

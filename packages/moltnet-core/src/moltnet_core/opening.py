@@ -25,7 +25,7 @@ from moltnet_core.errors import (
 from moltnet_core.plugins.manager import DISABLED_VARIABLE, Plugins, installed_backends, load_backend, load_failure
 from moltnet_core.store import Store
 
-__all__ = ["open_store"]
+__all__ = ["backend_of", "open_store"]
 
 _log = logging.getLogger("moltnet_core.store")
 
@@ -92,6 +92,19 @@ def open_store(
         store._abandon()
         raise
     return store
+
+
+def backend_of(
+    location: str | StorageConfig | None = None,
+    *,
+    config_file: str | os.PathLike[str] | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> Backend:
+    """The backend of the store that :func:`open_store` would open, of the same arguments. Nothing is opened.
+
+    :raises MoltnetError: as :func:`open_store`.
+    """
+    return _resolve(location, (), config_file, os.environ if environ is None else environ)[0]
 
 
 def _resolve(

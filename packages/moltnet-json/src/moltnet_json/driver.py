@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from attrs import frozen
 
@@ -19,6 +19,7 @@ from moltnet_core.files import publish
 from moltnet_core.listings import Listing
 from moltnet_core.records import Counts, LoadResult
 from moltnet_core.types import AgentRegistration, Room, Start
+from moltnet_json.checking import JSONSnapshot, loose_ends
 from moltnet_json.document import NEW, Document
 from moltnet_json.files import Stamp, find_file, look_for, read_file
 from moltnet_json.locked import SnapshotFile
@@ -26,6 +27,9 @@ from moltnet_json.settings import JSONSettings
 from moltnet_json.staging import stage
 from moltnet_json.tabling import tables_of
 from moltnet_memory import Changes, Tables, TablesReader
+
+if TYPE_CHECKING:
+    from moltnet_core.checking import Check
 
 __all__ = ["JSONDriver"]
 
@@ -211,7 +215,7 @@ class JSONDriver(Driver):
     @contextmanager
     def snapshot(self) -> Iterator[DriverSnapshot]:
         with self._reading() as state:
-            view = state.reader.snapshot()
+            view = JSONSnapshot(state.tables, tuple(loose_ends(state.document, state.tables)))
         yield view
 
     # -- life ----------------------------------------------------------------------------------------
@@ -230,6 +234,12 @@ class JSONDriver(Driver):
             "size": f"{look_for(self._path).st_size} bytes",
             "messages": str(self.counts().messages),
         }
+
+    def check(self, check: Check) -> None:
+        """See :class:`moltnet_core.driver.SupportsCheck`."""
+        from moltnet_core.checking import check_permissions
+
+        check_permissions(check.found, [self._path])
 
     def ping(self) -> None:
         self._check_process()

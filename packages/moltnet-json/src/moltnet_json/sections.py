@@ -7,7 +7,7 @@ place; if it never came to be, :meth:`discard` drops it.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from typing import Any, Generic, TypeVar
 
 from moltnet_core.serialization import dumps
@@ -54,6 +54,10 @@ class _Texts(Generic[T, S]):
 
     def __contains__(self, key: str) -> bool:
         return key in self._texts
+
+    def keys(self) -> Set[str]:
+        """The ids, without what is staged."""
+        return self._texts.keys()
 
     @property
     def is_empty(self) -> bool:

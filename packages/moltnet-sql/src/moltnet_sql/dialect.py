@@ -103,6 +103,10 @@ class Dialect(ABC):
     def bind_time(self, text: str) -> Any:
         """A normalised RFC 3339 text as a parameter."""
 
+    def odd_time(self, column: str) -> str | None:
+        """SQL that is true of times which their key may put in the wrong place; ``None`` where there are none."""
+        return None
+
     # -- schema --------------------------------------------------------------------------------------
 
     time_type: ClassVar[str]
@@ -118,6 +122,22 @@ class Dialect(ABC):
 
         :param execute: executes SQL with parameters, and gives the cursor.
         """
+
+    @abstractmethod
+    def stored_indexes(self) -> tuple[str, Sequence[Any]]:
+        """A query, with its parameters, of the store's indexes: name, statement, whether it is usable."""
+
+    def index_condition(self, text: str) -> str:
+        """A partial index's condition, from a statement that makes it, as far as it can be compared."""
+        return text
+
+    @abstractmethod
+    def foreign_objects(self) -> tuple[str, Sequence[Any]]:
+        """The same of unique indexes, besides primary keys, and of triggers: name, table, whether it is a trigger."""
+
+    def lock_tables(self, tables: Sequence[str]) -> str | None:
+        """SQL that keeps others from writing to tables until the transaction ends, where beginning did not do that."""
+        return None
 
     # -- errors --------------------------------------------------------------------------------------
 

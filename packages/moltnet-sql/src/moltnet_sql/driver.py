@@ -234,7 +234,7 @@ class SqlDriver(Driver):
             session = self.session_class(connection)
             # A transaction's state is that of its first look.
             session.fetch(self._tools.statements.look)
-            view = SqlSnapshot(session, self._reader(connection), self._tools.statements, self._dialect)
+            view = SqlSnapshot(session, self._reader(connection), self._tools)
             try:
                 yield view
             finally:
