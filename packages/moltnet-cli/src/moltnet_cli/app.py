@@ -41,6 +41,7 @@ VERBS: Final = {
     "tail": "Show the newest messages and follow.",
     "send": "Append a message to a conversation.",
     "check": "Look for everything that can be wrong in the store.",
+    "repair": "Put right some of what check finds.",
     "completion": "Print a completion script for a shell.",
 }
 """Every verb and its line in the help. The module ``moltnet_cli.commands.<verb>`` has a command of that name."""

@@ -10,7 +10,15 @@ from moltnet_core._lazy import lazy_names
 
 if TYPE_CHECKING:
     from moltnet_core.backend import Backend, Power, Trait
-    from moltnet_core.checking import Change, CheckReport, Finding, check_location, check_store
+    from moltnet_core.checking import (
+        Change,
+        CheckReport,
+        Finding,
+        RepairReport,
+        check_location,
+        check_store,
+        repair_store,
+    )
     from moltnet_core.config import StorageConfig
     from moltnet_core.errors import (
         AgentCredentialError,
@@ -118,6 +126,7 @@ __all__ = [
     "Record",
     "RecordConflictError",
     "RecordKind",
+    "RepairReport",
     "Room",
     "RoomExistsError",
     "RoomNotFoundError",
@@ -142,6 +151,7 @@ __all__ = [
     "from_json",
     "hookimpl",
     "open_store",
+    "repair_store",
     "to_json",
 ]
 
@@ -155,8 +165,10 @@ _NAMES = {
         "Change",
         "CheckReport",
         "Finding",
+        "RepairReport",
         "check_location",
         "check_store",
+        "repair_store",
     ),
     "config": ("StorageConfig",),
     "errors": (

@@ -325,6 +325,11 @@ class SupportsRepair(Protocol):
         """The codes that it takes, of those that :data:`moltnet_core.checking.FAULTS` calls repairable."""
         ...
 
+    @property
+    def beside(self) -> Path | None:
+        """The store's file, beside which a backup and what is moved out of it go; ``None`` for a server."""
+        ...
+
     def repair(self, codes: frozenset[str], check: Check, moved: Moved | None) -> Sequence[Change]:
         """Put right everything of some codes, in one transaction that nobody else writes beside.
 

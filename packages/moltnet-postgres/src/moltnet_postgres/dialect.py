@@ -107,6 +107,15 @@ class PostgresDialect(Dialect):
     def bind_time(self, text: str) -> Any:
         return text
 
+    def column_names(self, table: str) -> tuple[str, Sequence[Any]]:
+        return (
+            "SELECT attname FROM pg_attribute WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped",
+            (self.table(table),),
+        )
+
+    def raw_value(self, column: str) -> str:
+        return f"{quoted(column)}::text" if column.endswith("_at") else quoted(column)
+
     def stored_indexes(self) -> tuple[str, Sequence[Any]]:
         query = """
             SELECT pg_class.relname, pg_get_indexdef(pg_class.oid), indisvalid AND indisready FROM pg_index

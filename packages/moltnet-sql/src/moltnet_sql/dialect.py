@@ -124,6 +124,14 @@ class Dialect(ABC):
         """
 
     @abstractmethod
+    def column_names(self, table: str) -> tuple[str, Sequence[Any]]:
+        """A query, with its parameters, of the names of all columns that a table has."""
+
+    def raw_value(self, column: str) -> str:
+        """SQL that fetches a column of any name without a value that the driver of the engine cannot hold."""
+        return f'"{column}"'
+
+    @abstractmethod
     def stored_indexes(self) -> tuple[str, Sequence[Any]]:
         """A query, with its parameters, of the store's indexes: name, statement, whether it is usable."""
 

@@ -79,6 +79,9 @@ class SQLiteDialect(Dialect):
         day = f"{digits * 4}-{digits * 2}-{digits * 2}"
         return f"{column} NOT GLOB '{day}T{digits * 2}:{digits * 2}:{digits * 2}*Z'"
 
+    def column_names(self, table: str) -> tuple[str, Sequence[Any]]:
+        return "SELECT name FROM pragma_table_info(?)", (table,)
+
     def stored_indexes(self) -> tuple[str, Sequence[Any]]:
         return "SELECT name, sql, 1 FROM main.sqlite_master WHERE type = 'index' AND sql IS NOT NULL", ()
 

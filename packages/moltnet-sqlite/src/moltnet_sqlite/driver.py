@@ -74,6 +74,11 @@ class SQLiteDriver(SqlDriver):
         with Unit(self._connections, self._dialect, None) as connection:
             check_engine(connection, self._path, check)
 
+    @property
+    def beside(self) -> Path:
+        """See :class:`moltnet_core.driver.SupportsRepair`."""
+        return self._path
+
     def close(self) -> None:
         self._connections.close()
 

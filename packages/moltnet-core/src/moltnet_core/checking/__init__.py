@@ -10,6 +10,7 @@ from moltnet_core.checking.checker import check_location, check_store
 from moltnet_core.checking.faults import FAULTS, Fault, Severity
 from moltnet_core.checking.findings import CheckReport, Finding, Findings, Item
 from moltnet_core.checking.places import check_permissions
+from moltnet_core.checking.repairer import RepairReport, repair_store
 from moltnet_core.checking.tallying import check_records
 
 __all__ = [
@@ -22,9 +23,11 @@ __all__ = [
     "Findings",
     "Item",
     "Moved",
+    "RepairReport",
     "Severity",
     "check_location",
     "check_permissions",
     "check_records",
     "check_store",
+    "repair_store",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from attrs import frozen
@@ -80,3 +80,10 @@ class Looking:
                 f"SELECT {columns or self.columns(table)} FROM {self.name(table)} WHERE {key} IN ({places})", named
             )
         return found
+
+    def whole_rows(self, table: str, condition: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Rows with every column that the table has, also those that nobody here knows."""
+        names = [row[0] for row in self.session.fetch(*self.dialect.column_names(table))]
+        values = ", ".join(self.dialect.raw_value(name) for name in names)
+        rows = self.session.fetch(f"SELECT {values} FROM {self.name(table)} WHERE {condition}", parameters)
+        return [dict(zip(names, row, strict=True)) for row in rows]

@@ -18,17 +18,20 @@ __all__ = ["ParticipantFault", "check_participants", "participant_faults"]
 
 @frozen
 class ParticipantFault:
-    """Somebody who is missing among a DM's participants, or is one without a message that says so."""
+    """Somebody who is missing among a DM's participants, or is one without a message that says so.
+
+    :param participant_id: as stored, which may be no text.
+    """
 
     code: str
     dm_id: str
-    participant_id: str
+    participant_id: Any
 
 
 def check_participants(look: Looking, check: Check) -> None:
     """Note who is missing and who is one too many."""
     for fault in participant_faults(look):
-        check.found.add(fault.code, "dm", fault.dm_id, fault.participant_id)
+        check.found.add(fault.code, "dm", fault.dm_id, str(fault.participant_id))
 
 
 def participant_faults(look: Looking) -> Iterator[ParticipantFault]:
@@ -46,7 +49,7 @@ def participant_faults(look: Looking) -> Iterator[ParticipantFault]:
         for participant in sorted(named - stored):
             yield ParticipantFault("participant-missing", dm_id, participant)
         if complete:
-            for participant in sorted(str(each) for each in stored - named):
+            for participant in sorted(stored - named, key=str):
                 yield ParticipantFault("participant-stray", dm_id, participant)
 
 
