@@ -11,7 +11,7 @@ import pytest
 
 import moltnet_core
 from moltnet_core import errors
-from moltnet_core.errors import DriverError, Duplicate, MoltnetError
+from moltnet_core.errors import DriverError, Duplicate, MoltnetError, Problem
 
 EXAMPLES: dict[str, tuple[Any, ...]] = {
     "MoltnetError": ("a problem",),
@@ -43,6 +43,7 @@ EXAMPLES: dict[str, tuple[Any, ...]] = {
     "BackendApiError": ("mydb", "moltnet-mydb", "1.2", 7, 1),
     "ConfigError": ("moltnet.yaml", "storage.kind", "expected a backend's name"),
     "CancelledError": ("copy",),
+    "CopyRefusedError": ("it holds other records", [Problem("room", "differs", 2, ("a", "b"))], "choose another"),
 }
 BASES = {
     "ValidationError": ValueError,
@@ -71,7 +72,7 @@ def example(name: str) -> MoltnetError:
 def test_every_class_has_an_example_and_is_listed() -> None:
     classes = {name for name, each in vars(errors).items() if inspect.isclass(each) and issubclass(each, MoltnetError)}
     assert classes == set(EXAMPLES)
-    assert classes | {"Duplicate"} == set(errors.__all__)
+    assert classes | {"Duplicate", "Problem"} == set(errors.__all__)
     assert set(errors.__all__) - {"DriverError"} <= set(moltnet_core.__all__)
 
 

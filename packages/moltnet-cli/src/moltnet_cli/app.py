@@ -11,6 +11,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from importlib import import_module
+from keyword import iskeyword
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import click
@@ -42,9 +43,14 @@ VERBS: Final = {
     "send": "Append a message to a conversation.",
     "check": "Look for everything that can be wrong in the store.",
     "repair": "Put right some of what check finds.",
+    "export": "Write everything into a file, one JSON object a line.",
+    "import": "Load such a file into an empty store.",
+    "backup": "Copy the store while it is in use.",
+    "restore": "Make a store of a backup.",
     "completion": "Print a completion script for a shell.",
 }
-"""Every verb and its line in the help. The module ``moltnet_cli.commands.<verb>`` has a command of that name."""
+"""Every verb and its line in the help. The module ``moltnet_cli.commands.<verb>`` has a command of that name;
+one that is a keyword of Python has a ``_`` behind it there."""
 
 
 class Application(Noun):
@@ -58,7 +64,8 @@ class Application(Noun):
         """A verb, imported now."""
         if cmd_name not in VERBS:
             return None
-        command: click.Command = getattr(import_module(f"moltnet_cli.commands.{cmd_name}"), cmd_name)
+        name = f"{cmd_name}_" if iskeyword(cmd_name) else cmd_name
+        command: click.Command = getattr(import_module(f"moltnet_cli.commands.{name}"), name)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -19,6 +19,7 @@ from moltnet_cli.rendering import note, warn
 
 if TYPE_CHECKING:
     from moltnet_core import Backend, CheckReport, StorageConfig, Store
+    from moltnet_core.transfer.progress import OnProgress
 
 __all__ = [
     "Location",
@@ -194,7 +195,7 @@ def reading(ctx: click.Context, location: Location | None = None) -> Iterator[St
         yield store
 
 
-def checking(ctx: click.Context, *, deep: bool) -> CheckReport:
+def checking(ctx: click.Context, *, deep: bool, on_progress: OnProgress | None) -> CheckReport:
     """Check the store, and where it comes from a configuration file, that too.
 
     :raises StoreUnavailableError: there is none, or it cannot be reached.
@@ -206,8 +207,8 @@ def checking(ctx: click.Context, *, deep: bool) -> CheckReport:
         _refuse_missing(ctx, found)
     options = globals_of(ctx)
     if options.store:
-        return check_location(found.config, deep=deep)
-    return check_location(config_file=options.config_file, deep=deep)
+        return check_location(found.config, deep=deep, on_progress=on_progress)
+    return check_location(config_file=options.config_file, deep=deep, on_progress=on_progress)
 
 
 @contextmanager

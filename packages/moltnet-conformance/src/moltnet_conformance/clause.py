@@ -9,9 +9,10 @@ from typing import TypeVar
 import attrs
 
 from moltnet_core import Store
+from moltnet_core.backend import CONTRACT_VERSION
 
 __all__ = ["CONTRACT_VERSION", "REQUIRED", "Clause", "Given", "Group"]
-CONTRACT_VERSION = "1.0"
+
 REQUIRED = "required"
 Given = Callable[[Store], AbstractContextManager[object] | None]
 Body = TypeVar("Body", bound=Callable[..., None])

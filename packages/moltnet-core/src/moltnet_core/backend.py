@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -15,10 +16,13 @@ if TYPE_CHECKING:
     from moltnet_core.config.url import StoreUrl
     from moltnet_core.driver import Driver
 
-__all__ = ["API_VERSION", "Backend", "Power", "Trait"]
+__all__ = ["API_VERSION", "CONTRACT_VERSION", "Backend", "BackupFile", "Power", "Trait"]
 
 API_VERSION = 1
 """The version of the interface between the core and backends (``Driver``, ``Backend``, the hooks)."""
+
+CONTRACT_VERSION = "1.0"
+"""The version of the storage contract."""
 
 
 class Trait(StrEnum):
@@ -50,6 +54,30 @@ def _capabilities(values: object) -> frozenset[str]:
 
 
 @attrs.frozen(kw_only=True)
+class BackupFile:
+    """Of a backend with the power ``online_backup``: how the file that a backup makes is one of its stores.
+
+    :param name: what such a file is called, with its usual suffix.
+    :param settings: from a path to the raw settings of a store that is this file.
+    :param place: from a store's settings to the path of its file. Whatever else belongs to a store has that name and a
+        suffix.
+    :param check: sees that the engine finds such a file sound, beyond what reading every record shows; raises
+        ``CorruptStoreError`` if not.
+    :param replace: ``replace(settings, new, aside)`` puts the file ``new`` in the place of the store's, which it is on
+        one file system with. What is there, if anything, is kept at the path ``aside``, with all that belongs to it
+        beside it, and where it can be found out that somebody has the store open, that is a ``StoreBusyError`` with
+        nothing changed. It returns whether something was kept. Killed at any moment it leaves the old store, or the
+        new one, or nothing, in place, never a mixture; called again it goes on.
+    """
+
+    name: str
+    settings: Callable[[Path], Mapping[str, object]]
+    place: Callable[[Any], Path]
+    replace: Callable[[Any, Path, Path], bool]
+    check: Callable[[Path], None] = lambda path: None
+
+
+@attrs.frozen(kw_only=True)
 class Backend:
     """What a plugin's ``moltnet_register_backend`` hook returns.
 
@@ -69,6 +97,8 @@ class Backend:
         where no store is yet: another file, another schema. The conformance kit makes its places so.
         :func:`moltnet_core.config.locations.file_beside` is ready-made.
     :param drop_sublocation: removes everything at a place that ``sublocation`` named; it is given no other.
+    :param backup_file: how a file that the driver's ``backup`` made becomes a store again. Without it, a backup is an
+        export, and is restored by loading.
     :param api_version: the interface it was written for; leave it out.
     """
 
@@ -84,6 +114,7 @@ class Backend:
     migration_target: str | None = None
     sublocation: Callable[[str, str], str] | None = None
     drop_sublocation: Callable[[str], None] | None = None
+    backup_file: BackupFile | None = None
     api_version: int = API_VERSION
 
     @property

@@ -22,17 +22,21 @@ __all__ = [
     "BackendNotFoundError",
     "CancelledError",
     "ConfigError",
+    "CopyRefusedError",
     "CorruptRecordError",
     "CorruptStoreError",
     "DriverError",
     "Duplicate",
     "DuplicateBackendError",
     "DuplicateMessageError",
+    "InvalidBackupError",
     "InvalidCursorError",
+    "InvalidExportError",
     "MigrationDriftError",
     "MigrationFailedError",
     "MigrationRequiredError",
     "MoltnetError",
+    "Problem",
     "ReadOnlyStoreError",
     "RecordConflictError",
     "RoomExistsError",
@@ -42,10 +46,12 @@ __all__ = [
     "StorageIOError",
     "StoreBusyError",
     "StoreClosedError",
+    "StoreNotEmptyError",
     "StoreUnavailableError",
     "ThreadRoomMismatchError",
     "UnsupportedCapabilityError",
     "ValidationError",
+    "VerificationError",
 ]
 
 
@@ -476,7 +482,44 @@ class ConfigError(MoltnetError, ValueError):
         super().__init__(f"{where}: {problem}", source=source, key=key)
 
 
-# -- long work ---------------------------------------------------------------------------------------
+# -- whole stores ------------------------------------------------------------------------------------
+
+
+@attrs.frozen
+class Problem:
+    """What is wrong with some records of one kind.
+
+    :ivar kind: of record, such as ``"message"``.
+    :ivar problem: what is wrong with each.
+    :ivar count: how many there are.
+    :ivar ids: of the first of them.
+    """
+
+    kind: str
+    problem: str
+    count: int
+    ids: tuple[str, ...]
+
+    def __str__(self) -> str:
+        named = ", ".join(map(ascii, self.ids[:3])) + (", …" if self.count > 3 else "")
+        noun = {"dm": "DM"}.get(self.kind, self.kind) + ("" if self.count == 1 else "s")
+        return f"{self.count} {noun} ({named}): {self.problem}"
+
+
+class CopyRefusedError(MoltnetError):
+    """A store cannot be copied as it was asked; nothing was written.
+
+    :ivar problems: what stands in the way, all of it.
+    """
+
+    problems: tuple[Problem, ...]
+
+    def __init__(self, reason: str, problems: Iterable[Problem], advice: str) -> None:
+        found = tuple(problems)
+        more = f"; and {len(found) - 5} other problems" if len(found) > 5 else ""
+        super().__init__(
+            f"{reason}: {'; '.join(map(str, found[:5]))}{more}. Nothing was written; {advice}", problems=found
+        )
 
 
 class CancelledError(MoltnetError):
@@ -489,3 +532,60 @@ class CancelledError(MoltnetError):
 
     def __init__(self, phase: str) -> None:
         super().__init__(f"called off during: {phase}", phase=phase)
+
+
+class StoreNotEmptyError(MoltnetError):
+    """A whole store was to be put where another one is, or a part of it and other things besides; nothing was written.
+
+    :param problem: what is there, and what can be done.
+    """
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(problem)
+
+
+class InvalidExportError(MoltnetError, ValueError):
+    """An export is damaged, cut short, or none at all.
+
+    :ivar source: which file.
+    :ivar line: the line that is wrong, from 1; ``None`` where no single line is.
+    :ivar problem: what is wrong with it, without the line's content.
+    """
+
+    source: str
+    line: int | None
+    problem: str
+
+    def __init__(self, source: str, line: int | None, problem: str) -> None:
+        where = f"{source}, line {line}" if line is not None else source
+        super().__init__(f"{where}: {problem}", source=source, line=line, problem=problem)
+
+
+class InvalidBackupError(MoltnetError):
+    """A backup is damaged, incomplete, or none at all.
+
+    :ivar path: the backup.
+    :ivar problem: what is wrong with it.
+    """
+
+    path: str
+    problem: str
+
+    def __init__(self, path: str, problem: str) -> None:
+        super().__init__(f"the backup {path}: {problem}", path=path, problem=problem)
+
+
+class VerificationError(MoltnetError):
+    """After a load the store does not hold what it was loaded from.
+
+    :ivar kinds: the kinds of records that differ.
+    """
+
+    kinds: tuple[str, ...]
+
+    def __init__(self, kinds: Sequence[str]) -> None:
+        super().__init__(
+            f"the store does not hold what was loaded into it: records of kind {', '.join(kinds)} differ; somebody "
+            "else has written to it meanwhile, or it does not keep what it is given",
+            kinds=tuple(kinds),
+        )

@@ -25,11 +25,14 @@ from moltnet_core.errors import (
 __all__ = [
     "check_writable",
     "creation_error",
+    "give_name",
     "is_file",
+    "keep_owner",
     "make_folder",
     "new_file",
     "publish",
     "refuse_dangling",
+    "replace_file",
     "storage_error",
     "sync",
     "temporary_name",
@@ -37,6 +40,7 @@ __all__ = [
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _DENIED = (errno.EACCES, errno.EPERM, errno.EROFS)
+_NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 
 
 def is_file(path: Path, source: str, example: str) -> bool:
@@ -134,6 +138,54 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
+def give_name(made: Path, path: Path) -> None:
+    """Give a file of the same file system a further name, overwriting nothing. The first one may be gone afterwards.
+
+    :raises FileExistsError: the name is taken.
+    """
+    try:
+        os.link(made, path)  # unlike a rename it overwrites nothing
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        # A file system without links (FAT, some network drives): two steps are the best that it has.
+        if os.path.lexists(path):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from None
+        made.rename(path)
+
+
+def replace_file(path: Path, new: Path, aside: Path) -> None:
+    """Put a file in the place of another, durably, which keeps its name ``aside``. All are in one file system.
+
+    At no moment is there nothing at ``path`` (but where the file system has no links). The new file gets the owner and
+    the mode of the old one.
+
+    :raises FileExistsError: there is something at ``aside``.
+    :raises ReadOnlyStoreError: the old file belongs to somebody whom this user cannot give a file to.
+    """
+    keep_owner(path, new)
+    give_name(path, aside)
+    new.replace(path)
+    sync(path.parent)
+
+
+def keep_owner(old: Path, new: Path) -> None:
+    """Give a file the owner, the group and the mode of another.
+
+    :raises ReadOnlyStoreError: this user cannot.
+    """
+    wanted, found = old.stat(), new.stat()
+    try:
+        if (wanted.st_uid, wanted.st_gid) != (found.st_uid, found.st_gid):
+            os.chown(new, wanted.st_uid, wanted.st_gid)
+        new.chmod(stat.S_IMODE(wanted.st_mode))
+    except PermissionError:
+        raise ReadOnlyStoreError(
+            f"{old} belongs to user {wanted.st_uid} and group {wanted.st_gid}, and this user cannot give a new file to "
+            "them; run as that user"
+        ) from None
+
+
 @contextmanager
 def new_file(path: Path, companions: tuple[str, ...] = ()) -> Iterator[Path]:
     """A new file that is whole from its first moment, mode 0600. It overwrites nothing.
@@ -150,7 +202,7 @@ def new_file(path: Path, companions: tuple[str, ...] = ()) -> Iterator[Path]:
         temporary.chmod(0o600)  # a mask may have taken from it what the block needs
         yield temporary
         sync(temporary)
-        os.link(temporary, path)  # unlike a rename it overwrites nothing
+        give_name(temporary, path)
     finally:
         for suffix in ("", *companions):
             with suppress(FileNotFoundError):

@@ -16,7 +16,7 @@ from moltnet_core.shapes import check_shape
 from moltnet_core.types import Message, MessageOrigin
 from moltnet_core.validation import check_text
 
-__all__ = ["prepare_load"]
+__all__ = ["prepare_load", "prepare_record"]
 
 
 def prepare_load(records: Iterable[Record], digits: int) -> tuple[list[LoadRecord], int]:
@@ -29,18 +29,28 @@ def prepare_load(records: Iterable[Record], digits: int) -> tuple[list[LoadRecor
     for offered in records:
         if not isinstance(offered, Record):
             raise ValidationError("records", f"expected a Record, not {type(offered).__name__}")
-        check_shape(offered.value, str(offered.kind))
-        record, cut = offered.prepared(digits)
+        record, cut = prepare_record(offered, digits)
         truncated += cut
-        where = f"{record.kind} {record.id!a}"
-        new: NewMessage | None = None
-        if isinstance(record.value, Message):
-            new = _prepare_message(record.value, where)
-            record = attrs.evolve(record, value=new.message)
-        else:
-            _check_texts(attrs.asdict(record.value), where)
-        prepared.append(LoadRecord(record, new))
+        prepared.append(record)
     return prepared, truncated
+
+
+def prepare_record(offered: Record, digits: int) -> tuple[LoadRecord, bool]:
+    """One record, and whether digits of its times were lost.
+
+    :param digits: the fractional digits that the backend stores.
+    :raises ValidationError: names the record and the value that no backend can hold.
+    """
+    check_shape(offered.value, str(offered.kind))
+    record, cut = offered.prepared(digits)
+    where = f"{record.kind} {record.id!a}"
+    new: NewMessage | None = None
+    if isinstance(record.value, Message):
+        new = _prepare_message(record.value, where)
+        record = attrs.evolve(record, value=new.message)
+    else:
+        _check_texts(attrs.asdict(record.value), where)
+    return LoadRecord(record, new), cut
 
 
 def _prepare_message(message: Message, where: str) -> NewMessage:

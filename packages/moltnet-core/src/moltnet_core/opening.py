@@ -25,7 +25,7 @@ from moltnet_core.errors import (
 from moltnet_core.plugins.manager import DISABLED_VARIABLE, Plugins, installed_backends, load_backend, load_failure
 from moltnet_core.store import Store
 
-__all__ = ["backend_of", "open_store"]
+__all__ = ["open_store", "resolve_location"]
 
 _log = logging.getLogger("moltnet_core.store")
 
@@ -94,17 +94,23 @@ def open_store(
     return store
 
 
-def backend_of(
+def resolve_location(
     location: str | StorageConfig | None = None,
     *,
+    plugins: Iterable[object] = (),
     config_file: str | os.PathLike[str] | None = None,
     environ: Mapping[str, str] | None = None,
-) -> Backend:
-    """The backend of the store that :func:`open_store` would open, of the same arguments. Nothing is opened.
+) -> tuple[Backend, Any]:
+    """The backend, and its settings, of the store that :func:`open_store` would open. Nothing is opened.
 
-    :raises MoltnetError: as :func:`open_store`.
+    :raises ConfigError: the location or configuration is wrong.
+    :raises BackendNotFoundError: the backend is not installed.
+    :raises BackendLoadError: the backend cannot be loaded.
     """
-    return _resolve(location, (), config_file, os.environ if environ is None else environ)[0]
+    backend, _, settings, _ = _resolve(
+        location, tuple(plugins), config_file, os.environ if environ is None else environ
+    )
+    return backend, settings
 
 
 def _resolve(

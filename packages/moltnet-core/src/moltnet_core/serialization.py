@@ -42,9 +42,11 @@ from moltnet_core.types import (
 )
 
 __all__ = [
+    "MAX_READ_DEPTH",
     "actor_of",
     "canonical",
     "copy_json",
+    "depth_of",
     "dumps",
     "from_json",
     "loads",
@@ -104,7 +106,7 @@ def loads(text: str) -> Any:
     """
     if type(text) is not str:
         raise ValueError("not a text")
-    if len(text) > MAX_READ_DEPTH < text.count("[") + text.count("{") and _depth(text) > MAX_READ_DEPTH:
+    if len(text) > MAX_READ_DEPTH < text.count("[") + text.count("{") and depth_of(text) > MAX_READ_DEPTH:
         raise ValueError(_TOO_DEEP)
     # Every row passes here several times. White space around a value is rare, and looking for it every time costs a
     # third of a page.
@@ -124,12 +126,12 @@ def loads_at(text: str, start: int) -> tuple[Any, int]:
     """
     value, end = _decoder.raw_decode(text, start)
     brackets = text.count("[", start, end) + text.count("{", start, end)
-    if brackets > MAX_READ_DEPTH and _depth(text[start:end]) > MAX_READ_DEPTH:
+    if brackets > MAX_READ_DEPTH and depth_of(text[start:end]) > MAX_READ_DEPTH:
         raise ValueError(_TOO_DEEP)
     return value, end
 
 
-def _depth(text: str) -> int:
+def depth_of(text: str) -> int:
     """How deep a JSON text nests."""
     depth = deepest = 0
     for match in _BRACKET_OR_STRING.finditer(text):

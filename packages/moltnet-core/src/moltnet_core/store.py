@@ -6,7 +6,7 @@ observers. The rules are the contract's; see each method.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -19,6 +19,7 @@ from moltnet_core.backend import Backend, Power
 from moltnet_core.derivation import derive
 from moltnet_core.driver import Appended, Driver, Lookup, NewMessage, SupportsBackup, SupportsMigrations
 from moltnet_core.errors import (
+    CorruptRecordError,
     InvalidCursorError,
     MigrationRequiredError,
     ReadOnlyStoreError,
@@ -101,25 +102,44 @@ class Snapshot:
         :raises CorruptRecordError: one cannot be decoded, and ``on_corrupt`` is ``"raise"``.
         :raises StoreClosedError: the store was closed.
         """
-        kind, on_corrupt = _record_kind(kind), _checked(on_corrupt)
+        on_corrupt = _checked(on_corrupt)
+        return list(without_corrupt(self.entries(kind, after, limit), on_corrupt))
+
+    def entries(
+        self, kind: RecordKind | str, after: str | None = None, limit: int = _SCAN_LIMIT
+    ) -> list[Record | CorruptRecordError]:
+        """The same, with the error in the place of a record that cannot be decoded.
+
+        :raises: as :meth:`scan`, but for ``CorruptRecordError``.
+        """
+        kind = _record_kind(kind)
         if type(limit) is not int or not 1 <= limit <= _MAX_SCAN_LIMIT:
             raise ValidationError("limit", f"expected an integer from 1 to {_MAX_SCAN_LIMIT}")
         with self._gate:
-            entries = self._snapshot.scan(kind, after, limit)
-        return list(without_corrupt(entries, on_corrupt))
+            return list(self._snapshot.scan(kind, after, limit))
 
-    def records(self, kind: RecordKind | str | None = None, *, on_corrupt: OnCorrupt = "raise") -> Iterator[Record]:
+    def records(
+        self,
+        kind: RecordKind | str | None = None,
+        *,
+        on_corrupt: OnCorrupt = "raise",
+        on_skipped: Callable[[CorruptRecordError], object] | None = None,
+    ) -> Iterator[Record]:
         """All records of a kind, or of every kind in load order, one by one.
 
+        :param on_skipped: is told of each corrupt one that ``on_corrupt="skip"`` leaves out.
         :raises: as :meth:`scan`.
         """
         on_corrupt = _checked(on_corrupt)
         for each in LOAD_ORDER if kind is None else (_record_kind(kind),):
             after: str | None = None
             while True:
-                with self._gate:
-                    entries = self._snapshot.scan(each, after, _SCAN_LIMIT)
+                entries = self.entries(each, after)
                 yield from without_corrupt(entries, on_corrupt)
+                if on_skipped is not None:
+                    for entry in entries:
+                        if isinstance(entry, CorruptRecordError):
+                            on_skipped(entry)
                 if len(entries) < _SCAN_LIMIT:
                     break
                 last = entries[-1]

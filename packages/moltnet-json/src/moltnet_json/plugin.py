@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from moltnet_core.backend import Backend, Power, Trait
+from pathlib import Path
+
+from moltnet_core.backend import Backend, BackupFile, Power, Trait
 from moltnet_core.config import drop_file, file_beside, file_url
 from moltnet_core.driver import Driver
 from moltnet_core.plugins import hookimpl
@@ -17,6 +19,12 @@ def _open(settings: JSONSettings, *, read_only: bool = False) -> Driver:
     return JSONDriver(settings, read_only=read_only)
 
 
+def _replace(settings: JSONSettings, new: Path, aside: Path) -> bool:
+    from moltnet_json.restoring import replace_snapshot
+
+    return replace_snapshot(settings, new, aside)
+
+
 BACKEND = Backend(
     name="json",
     summary="one snapshot file, rewritten on each write; for small stores that exist already",
@@ -29,6 +37,12 @@ BACKEND = Backend(
     time_digits=9,
     sublocation=file_beside,
     drop_sublocation=drop_file,
+    backup_file=BackupFile(
+        name="data.json",
+        settings=lambda path: {"path": str(path)},
+        place=lambda settings: settings.path,
+        replace=_replace,
+    ),
 )
 
 

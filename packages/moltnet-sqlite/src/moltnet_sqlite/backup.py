@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from moltnet_core.errors import CorruptStoreError
 from moltnet_core.files import publish
 from moltnet_sqlite.engine import sqlite3
 
-__all__ = ["back_up"]
+__all__ = ["back_up", "check_whole"]
 
 
 def back_up(source: Any, destination: Path) -> None:
@@ -28,3 +29,17 @@ def back_up(source: Any, destination: Path) -> None:
         source.backup(target)
         # One file, with nothing beside it; the next writer puts it in WAL mode again.
         target.execute("PRAGMA journal_mode = DELETE").fetchone()
+
+
+def check_whole(path: Path) -> None:
+    """See that SQLite finds nothing wrong with a database that nobody has open: every page, every index.
+
+    :raises CorruptStoreError: it does.
+    """
+    try:
+        with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, isolation_level=None)) as connection:
+            found = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
+    except sqlite3.DatabaseError as error:
+        found = type(error).__name__
+    if found != "ok":
+        raise CorruptStoreError(f"SQLite finds {path.name} damaged (integrity_check)")

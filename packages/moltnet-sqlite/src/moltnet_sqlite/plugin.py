@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
-from moltnet_core.backend import Backend, Power, Trait
+from moltnet_core.backend import Backend, BackupFile, Power, Trait
 from moltnet_core.config import drop_file, file_beside, file_url
 from moltnet_core.driver import Driver
 from moltnet_core.migrations import Migration
@@ -20,6 +21,18 @@ def _open(settings: SQLiteSettings, *, read_only: bool = False) -> Driver:
     return SQLiteDriver(settings, read_only=read_only)
 
 
+def _replace(settings: SQLiteSettings, new: Path, aside: Path) -> bool:
+    from moltnet_sqlite.restoring import replace_database
+
+    return replace_database(settings, new, aside)
+
+
+def _check(path: Path) -> None:
+    from moltnet_sqlite.backup import check_whole
+
+    check_whole(path)
+
+
 BACKEND = Backend(
     name="sqlite",
     summary="one file on this machine; the default",
@@ -32,6 +45,13 @@ BACKEND = Backend(
     time_digits=9,
     sublocation=file_beside,
     drop_sublocation=drop_file,
+    backup_file=BackupFile(
+        name="moltnet.db",
+        settings=lambda path: {"path": str(path)},
+        place=lambda settings: settings.path,
+        replace=_replace,
+        check=_check,
+    ),
     migration_target="sql:sqlite",
 )
 

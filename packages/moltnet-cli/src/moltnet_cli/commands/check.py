@@ -9,6 +9,7 @@ import click
 
 from moltnet_cli.failures import FOUND
 from moltnet_cli.options import Verb, examples, globals_of
+from moltnet_cli.progress import showing_progress
 from moltnet_cli.rendering import note, print_json, print_text, safe
 from moltnet_cli.stores import checking
 
@@ -38,7 +39,8 @@ def check(ctx: click.Context, deep: bool, strict: bool) -> None:
     A store of any version can be checked as it is. Exits with 1 where there is an error; warnings and notes are only
     shown.
     """
-    report = checking(ctx, deep=deep)
+    with showing_progress(ctx) as on_progress:
+        report = checking(ctx, deep=deep, on_progress=on_progress)
     if globals_of(ctx).as_json:
         for finding in report.findings:
             print_json({"event": "finding", **finding.to_json()})

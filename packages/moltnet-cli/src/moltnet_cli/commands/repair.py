@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from moltnet_cli.options import Verb, dry_run_option, examples, globals_of
+from moltnet_cli.progress import showing_progress
 from moltnet_cli.rendering import Column, note, print_json, print_rows
 from moltnet_cli.stores import reading, writing
 
@@ -52,8 +53,8 @@ def repair(
     """
     from moltnet_core import repair_store
 
-    with reading(ctx) as seen:
-        plan = repair_store(seen, codes, dry_run=True)
+    with reading(ctx) as seen, showing_progress(ctx) as on_progress:
+        plan = repair_store(seen, codes, dry_run=True, on_progress=on_progress)
     if not plan.changes:
         _print(ctx, plan)
         note("nothing to put right; nothing was written")
@@ -65,8 +66,8 @@ def repair(
     if not yes:
         _ask(ctx, len(plan.changes))
     options: dict[str, Any] = {"backup": None} if no_backup else {}
-    with writing(ctx, create=False, upgrade=False) as store:
-        done = repair_store(store, codes, folder=folder, **options)
+    with writing(ctx, create=False, upgrade=False) as store, showing_progress(ctx) as on_progress:
+        done = repair_store(store, codes, folder=folder, on_progress=on_progress, **options)
     _print(ctx, done)
     if done.backup is not None:
         note(f"the store as it was: {done.backup}")

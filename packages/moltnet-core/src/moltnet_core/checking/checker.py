@@ -72,10 +72,10 @@ def check_location(
     :raises MoltnetError: as :func:`moltnet_core.open_store`, where that says nothing of what is stored.
     """
     from moltnet_core.config import find_config_file, load_config_file
-    from moltnet_core.opening import backend_of, open_store
+    from moltnet_core.opening import open_store, resolve_location
 
     found = Findings()
-    backend = backend_of(location, config_file=config_file, environ=environ)
+    backend, _ = resolve_location(location, config_file=config_file, environ=environ)
     if location is None:
         path = find_config_file(os.environ if environ is None else environ, Path(), config_file)
         if path is not None:

@@ -48,8 +48,10 @@ class RepairReport:
 
 
 def back_up_beside(store: Store, destination: Path) -> None:
-    """The backup that a repair makes, unless it is given another way to make one."""
-    store.backup(destination)
+    """The backup that a repair makes, unless it is given another way to make one: a folder that ``restore`` takes."""
+    from moltnet_core.transfer.backing_up import back_up_store
+
+    back_up_store(store, destination)
 
 
 def repair_store(
@@ -70,7 +72,7 @@ def repair_store(
 
     :param codes: of :data:`moltnet_core.checking.FAULTS`, repairable ones.
     :param dry_run: only say what would be done.
-    :param backup: makes a copy at the path that it is given; ``None``: you have one.
+    :param backup: makes a copy at the path that it is given, which does not exist; ``None``: you have one.
     :param folder: where the copy and the file go; by default beside the store's file, else the working directory.
     :raises ValidationError: a code is unknown, or not one that can be repaired; or the backend cannot make a backup.
     :raises UnsupportedCapabilityError: the backend repairs nothing.

@@ -1,0 +1,40 @@
+"""What the verbs that work on whole stores share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from moltnet_core import StoreDigest
+
+__all__ = ["counted", "skip_corrupt_option", "verify_option"]
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+def counted(digest: StoreDigest) -> str:
+    """The records of each kind there is, in words."""
+    named = {"dm": "DM"}
+    found = [
+        f"{each.count} {named.get(kind, kind)}{'' if each.count == 1 else 's'}"
+        for kind, each in digest.kinds.items()
+        if each.count
+    ]
+    return ", ".join(found) or "no records"
+
+
+def verify_option(function: _F) -> _F:
+    """``--no-verify``, as the argument ``verify``."""
+    return click.option(
+        "--no-verify", "verify", is_flag=True, flag_value=False, default=True, help="Do not read the result again."
+    )(function)
+
+
+def skip_corrupt_option(function: _F) -> _F:
+    """``--skip-corrupt``."""
+    return click.option("--skip-corrupt", is_flag=True, help="Leave out records that cannot be read, and count them.")(
+        function
+    )

@@ -1,0 +1,153 @@
+"""Before a copy: what the target cannot hold, what it holds already, and what of the source will be lost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+from attrs import frozen
+
+from moltnet_core.errors import CopyRefusedError, CorruptRecordError, Problem, ValidationError
+from moltnet_core.loading import prepare_record
+from moltnet_core.paging import OnCorrupt
+from moltnet_core.records import LOAD_ORDER, Record, RecordKind
+from moltnet_core.store import Snapshot
+from moltnet_core.timestamps import normalise, truncate
+from moltnet_core.transfer.comparing import Seen, matched, readable, seen
+from moltnet_core.transfer.digest import Digester, StoreDigest
+from moltnet_core.transfer.problems import Problems
+from moltnet_core.transfer.progress import Work
+from moltnet_core.types import Message, Thread
+
+__all__ = ["Survey", "survey"]
+
+
+@frozen
+class Survey:
+    """What a copy has before it.
+
+    :param digest: of the source, with the digits that the target keeps: what the target's is to be in the end.
+    :param present: how many of its records the target holds already.
+    :param begun: by kind, how many records the target holds before the first that it lacks, and the id of the last of
+        them.
+    :param truncated: records of which a time will lose digits.
+    :param reordered: neighbours in a conversation that will stand the other way round for it.
+    :param skipped: records that cannot be decoded and will be left out.
+    """
+
+    digest: StoreDigest
+    present: int
+    begun: Mapping[RecordKind, tuple[int, str]]
+    truncated: int
+    reordered: int
+    skipped: tuple[Problem, ...]
+
+
+def survey(source: Snapshot, target: Snapshot | None, digits: int, work: Work, on_corrupt: OnCorrupt) -> Survey:
+    """Look at everything in the source, and at everything in the target if there is one.
+
+    :param digits: the fractional digits that the target keeps.
+    :param on_corrupt: whether what cannot be decoded is left out, or refused.
+    :raises CopyRefusedError: the source holds what the target cannot, or the target holds what is not the source's.
+    """
+    passing, corrupt, foreign = _Passing(digits), Problems(), Problems()
+    digester = Digester(digits)
+    begun: dict[RecordKind, tuple[int, str]] = {}
+    present = 0
+    for kind in LOAD_ORDER:
+        ours = seen(passing.checked(readable(source, kind, work, _adding(corrupt, kind))), digester)
+        theirs = _seen_there(target, kind, digits, foreign)
+        unbroken = True
+        for mine, other in matched(ours, theirs):
+            if mine is not None and other is not None and mine.number == other.number:
+                present += 1
+                if unbroken:
+                    begun[kind] = begun.get(kind, (0, ""))[0] + 1, mine.id
+            elif other is None:
+                unbroken = False
+            else:
+                problem = "is not in the source" if mine is None else "is not as in the source"
+                foreign.add(kind, other.id, problem)
+    if corrupt.count and on_corrupt == "raise":
+        advice = "leave these out with on_corrupt='skip' (--skip-corrupt), or repair the source"
+        raise CopyRefusedError("the source holds records that cannot be read", corrupt.listed(), advice)
+    if passing.problems.count:
+        advice = "change these in the source first"
+        raise CopyRefusedError("the source holds what the target cannot", passing.problems.listed(), advice)
+    if foreign.count:
+        advice = "choose an empty target. Only one that holds a part of this very source can be gone on with"
+        raise CopyRefusedError("the target holds what is not of this source", foreign.listed(), advice)
+    return Survey(digester.digest(), present, begun, passing.truncated, passing.reordered, corrupt.listed())
+
+
+def _seen_there(target: Snapshot | None, kind: RecordKind, digits: int, foreign: Problems) -> Iterator[Seen]:
+    if target is None:
+        return iter(())
+    return seen(readable(target, kind, Work(), _adding(foreign, kind)), Digester(digits))
+
+
+def _adding(problems: Problems, kind: RecordKind) -> Callable[[CorruptRecordError], None]:
+    def add(error: CorruptRecordError) -> None:
+        problems.add(kind, error.record_id, f"cannot be read: {error.problem}")
+
+    return add
+
+
+class _Passing:
+    """Looks at the records of the source as they pass, in load order.
+
+    The ids of rooms, threads and DMs are kept, so that a message without its conversation is found.
+    """
+
+    def __init__(self, digits: int) -> None:
+        self.problems = Problems()
+        self.truncated = 0
+        self.reordered = 0
+        self._digits = digits
+        self._known: dict[RecordKind, set[str]] = {kind: set() for kind in LOAD_ORDER}
+        self._instant = ""
+        self._newest: dict[str, tuple[str, str]] = {}
+
+    def checked(self, records: Iterable[Record]) -> Iterator[Record]:
+        """The records, looked at."""
+        for record in records:
+            try:
+                _, cut = prepare_record(record, self._digits)
+                self.truncated += cut
+            except ValidationError as error:
+                self.problems.add(record.kind, record.id, error.problem)
+            for kind, key in _named_by(record):
+                if key not in self._known[kind]:
+                    self.problems.add(record.kind, record.id, f"its {kind} is not in the store")
+            if isinstance(record.value, Message):
+                if self._digits < 9:
+                    self._follow(record.value, record.times["created_at"])
+            else:
+                self._known[record.kind].add(record.id)
+            yield record
+
+    def _follow(self, message: Message, time: str) -> None:
+        """Count a message that stands after another of its conversation and will stand before it."""
+        whole = normalise(time)
+        instant = truncate(whole, self._digits)
+        if instant != self._instant:
+            self._instant = instant
+            self._newest.clear()
+        conversation = f"{message.target.kind} {message.target.conversation_id}"
+        before = self._newest.get(conversation)
+        if before is not None and before[0] != whole and before[1] > message.id:
+            self.reordered += 1
+        self._newest[conversation] = whole, message.id
+
+
+def _named_by(record: Record) -> list[tuple[RecordKind, str]]:
+    """What has to be stored before a record."""
+    value = record.value
+    if isinstance(value, Thread):
+        return [(RecordKind.ROOM, value.room_id)]
+    if not isinstance(value, Message):
+        return []
+    target = value.target
+    if target.kind == "dm":
+        return [(RecordKind.DM, target.dm_id or "")]
+    room = (RecordKind.ROOM, target.room_id or "")
+    return [room, (RecordKind.THREAD, target.thread_id or "")] if target.kind == "thread" else [room]
