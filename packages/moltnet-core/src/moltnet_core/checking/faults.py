@@ -215,9 +215,10 @@ _ALL: Final = (
     ),
     Fault(
         "appended-after-removal",
-        _WARNING,
-        "A message of a removed room is later than the removal. The Go server allows that. It shows by the times "
-        "only, so not where the removal's time is unknown or the message carries an earlier one.",
+        _NOTE,
+        "A message of a removed room carries a time after the removal: it was appended later, which the Go server "
+        "allows, or its sender's clock was ahead. Nothing shows it where the removal's time is unknown, or the message "
+        "carries an earlier one.",
         "Nothing: it is listed as all of the room's history is.",
     ),
     Fault(
