@@ -308,7 +308,7 @@ class SupportsCheck(Protocol):
 class SupportsRecordCheck(Protocol):
     """A :class:`DriverSnapshot` that checks all records itself, better than by scanning.
 
-    It begins with what :func:`moltnet_core.checking.check_records` finds, and does at least that.
+    It begins with what :func:`moltnet_core.checking.tallying.check_records` finds, and does at least that.
     """
 
     def check(self, check: Check) -> None:
@@ -322,7 +322,7 @@ class SupportsRepair(Protocol):
 
     @property
     def repairs(self) -> frozenset[str]:
-        """The codes that it takes, of those that :data:`moltnet_core.checking.FAULTS` calls repairable."""
+        """The codes that it takes, of those that :data:`moltnet_core.checking.faults.FAULTS` calls repairable."""
         ...
 
     @property

@@ -39,6 +39,8 @@ def check(ctx: click.Context, deep: bool, strict: bool) -> None:
     A store of any version can be checked as it is. Exits with 1 where there is an error; warnings and notes are only
     shown.
     """
+    from moltnet_core.checking import Severity
+
     with showing_progress(ctx) as on_progress:
         report = checking(ctx, deep=deep, on_progress=on_progress)
     if globals_of(ctx).as_json:
@@ -49,7 +51,10 @@ def check(ctx: click.Context, deep: bool, strict: bool) -> None:
         for code in dict.fromkeys(finding.code for finding in report.findings):
             print_findings(report.of(code))
         _summarise(report)
-    if report.worst == "error" or (strict and report.worst == "warning"):
+    failing = [name for name in ("error", "warning") if name == "error" or strict]
+    faults = [_counted(report, name) for name in failing if report.count(Severity(name))]
+    if faults:
+        click.echo(f"error: the store has {' and '.join(faults)}", err=True)
         ctx.exit(FOUND)
 
 
@@ -72,8 +77,14 @@ def _summarise(report: CheckReport) -> None:
     from moltnet_core.checking import Severity
 
     checked = ", ".join(f"{count} {kind}{'' if count == 1 else 's'}" for kind, count in report.checked.items())
-    totals = [(report.count(severity), str(severity)) for severity in Severity]
-    found = ", ".join(f"{count} {name}{'' if count == 1 else 's'}" for count, name in totals if count)
+    found = ", ".join(_counted(report, name) for name in Severity if report.count(name))
     note(f"checked {checked or 'nothing'}: {found or 'nothing is wrong'}")
     if report.repairable:
         note(f"to put right: moltnet-storage repair {' '.join(report.repairable)}")
+
+
+def _counted(report: CheckReport, severity: str) -> str:
+    from moltnet_core.checking import Severity
+
+    count = report.count(Severity(severity))
+    return f"{count} {severity}{'' if count == 1 else 's'}"

@@ -70,7 +70,7 @@ def repair_store(
     and synced before the transaction commits. A repair that is interrupted has changed nothing; what it had moved by
     then is in the store and in the file.
 
-    :param codes: of :data:`moltnet_core.checking.FAULTS`, repairable ones.
+    :param codes: of :data:`moltnet_core.checking.faults.FAULTS`, repairable ones.
     :param dry_run: only say what would be done.
     :param backup: makes a copy at the path that it is given, which does not exist; ``None``: you have one.
     :param folder: where the copy and the file go; by default beside the store's file, else the working directory.
