@@ -28,6 +28,7 @@ _ABOUT_FIXTURES = (
     "read_only",
     "upgraded",
     "records",
+    "copying",
     "edge",
     "snapshots",
     "postgres_upgraded",

@@ -11,7 +11,7 @@ from moltnet_conformance.building import everything, fill, message, records, roo
 from moltnet_core import (
     CancelledError,
     CopyRefusedError,
-    NewStore,
+    DeferredTarget,
     Part,
     Progress,
     ReadOnlyStoreError,
@@ -252,7 +252,7 @@ def test_a_new_store_is_made_when_everything_was_checked(source: Store, target: 
         made.append(target)
         return target
 
-    new = NewStore(target.backend, make)
+    new = DeferredTarget(target.backend, make)
     with pytest.raises(CopyRefusedError):
         copy_store(_with_a_corrupt_record(), new)
     copy_store(source, new, dry_run=True)

@@ -41,6 +41,8 @@ VERBS: Final = {
     "read": "Show messages of a conversation.",
     "tail": "Show the newest messages and follow.",
     "send": "Append a message to a conversation.",
+    "copy": "Copy a store into another of any kind.",
+    "verify": "Compare two stores, or show the digest of one.",
     "check": "Look for everything that can be wrong in the store.",
     "repair": "Put right some of what check finds.",
     "export": "Write everything into a file, one JSON object a line.",

@@ -27,9 +27,11 @@ __all__ = [
     "announce",
     "checking",
     "locate",
+    "locate_url",
     "on_warning",
     "reading",
     "rehearsing",
+    "same_place",
     "writing",
 ]
 
@@ -58,6 +60,7 @@ class Location:
 
     :param why: what chose it.
     :param sources: where each setting came from, by name.
+    :param url: as it was given, where it was given so.
     """
 
     def __init__(
@@ -68,12 +71,14 @@ class Location:
         why: str,
         sources: Mapping[str, str],
         surroundings: Callable[[], Surroundings],
+        url: str | None = None,
     ) -> None:
         self.backend = backend
         self.config = config
         self.settings = settings
         self.why = why
         self.sources = sources
+        self.url = url
         self._surroundings = surroundings
         self._found: Surroundings | None = None
 
@@ -108,7 +113,29 @@ def locate(ctx: click.Context) -> Location:
     return found
 
 
-def _from_url(options: Globals, text: str) -> Location:
+def locate_url(ctx: click.Context, url: str, argument: str) -> Location:
+    """The store that an argument of the command names. Creates nothing.
+
+    :param argument: its name, for errors.
+    :raises ConfigError: the URL is wrong.
+    :raises BackendNotFoundError: the backend is not installed.
+    :raises BackendLoadError: it cannot be loaded.
+    """
+    on_warning(ctx, warn)
+    return _from_url(globals_of(ctx), url, argument)
+
+
+def same_place(one: Location, other: Location) -> bool:
+    """Whether two locations are plainly one: the same file, or the same settings."""
+    if one.backend.name != other.backend.name:
+        return False
+    path, another = (getattr(each.settings, "path", None) for each in (one, other))
+    if isinstance(path, Path) and isinstance(another, Path) and path.exists() and another.exists():
+        return path.samefile(another)
+    return bool(one.settings == other.settings)
+
+
+def _from_url(options: Globals, text: str, why: str = "--store") -> Location:
     from moltnet_core import StorageConfig
     from moltnet_core.config import parse_url, settings_from_url
     from moltnet_core.config.settings import setting_names
@@ -123,9 +150,10 @@ def _from_url(options: Globals, text: str) -> Location:
         backend,
         StorageConfig(url.scheme, {name: getattr(settings, name) for name in names}, url.read_only),
         settings,
-        "--store",
-        {name: "--store" if name in given else "default" for name in names},
+        why,
+        {name: why if name in given else "default" for name in names},
         lambda: _surroundings(options),
+        text,
     )
 
 
@@ -212,20 +240,24 @@ def checking(ctx: click.Context, *, deep: bool, on_progress: OnProgress | None) 
 
 
 @contextmanager
-def writing(ctx: click.Context, *, create: bool, upgrade: bool = True) -> Iterator[Store]:
+def writing(
+    ctx: click.Context, location: Location | None = None, *, create: bool, upgrade: bool = True
+) -> Iterator[Store]:
     """The store, to write; it is upgraded first, which is said on standard error.
 
     :param create: whether there may be none yet. Without it a misplaced command leaves no empty database behind.
     :param upgrade: without it, the caller does that.
     :raises StoreUnavailableError: there is none.
     """
-    found = _writable(ctx, create=create)
+    found = _writable(ctx, location, create=create)
     with _open(found, read_only=False, migrate="later", upgrade=upgrade) as store:
         yield store
 
 
 @contextmanager
-def rehearsing(ctx: click.Context, *, create: bool, dry_run: bool) -> Iterator[Store | None]:
+def rehearsing(
+    ctx: click.Context, location: Location | None = None, *, create: bool, dry_run: bool
+) -> Iterator[Store | None]:
     """The store as :func:`writing` will open it, but only to look at; ``None`` for one that will be created.
 
     Every command that writes looks first, so that one that is refused leaves an old store, or an empty file, as it was.
@@ -235,14 +267,14 @@ def rehearsing(ctx: click.Context, *, create: bool, dry_run: bool) -> Iterator[S
     """
     from moltnet_core import Power, ReadOnlyStoreError, SchemaTooNewError, StoreUnavailableError
 
-    found = _writable(ctx, create=create)
+    found = _writable(ctx, location, create=create)
     if found.missing is not None:
         if dry_run:
             note(f"dry run: would create the store {found.missing}")
         yield None
         return
     if Power.READ_ONLY not in found.backend.powers and not dry_run:
-        with writing(ctx, create=create) as store:  # it cannot be looked at otherwise while it is old
+        with writing(ctx, location, create=create) as store:  # it cannot be looked at otherwise while it is old
             yield store
         return
     with ExitStack() as stack:
@@ -289,10 +321,10 @@ def announce(store: Store) -> None:
         note(f"upgrading the store: applying {steps}; there is no way back")
 
 
-def _writable(ctx: click.Context, *, create: bool) -> Location:
-    found = locate(ctx)
+def _writable(ctx: click.Context, location: Location | None, *, create: bool) -> Location:
+    found = location or locate(ctx)
     if found.config.read_only:
-        raise click.UsageError("--store says mode=ro, and this command writes", ctx)
+        raise click.UsageError(f"{found.why} says mode=ro, and this command writes", ctx)
     if not create:
         _refuse_missing(ctx, found)
     return found
@@ -307,8 +339,8 @@ def _refuse_missing(ctx: click.Context, location: Location) -> None:
     if location.missing is None:
         return
     options, words = globals_of(ctx), ["moltnet-storage"]
-    if options.store:
-        words += ["--store", redact_url(options.store)]
+    if location.url:
+        words += ["--store", redact_url(location.url)]
     elif options.config_file:
         words += ["--config", options.config_file]
     raise StoreUnavailableError(

@@ -65,7 +65,7 @@ if TYPE_CHECKING:
     from moltnet_core.serialization import from_json, to_json
     from moltnet_core.store import Snapshot, Store
     from moltnet_core.transfer.backing_up import back_up_store
-    from moltnet_core.transfer.copying import CopyResult, NewStore, copy_store
+    from moltnet_core.transfer.copying import CopyResult, DeferredTarget, copy_store
     from moltnet_core.transfer.digest import StoreDigest
     from moltnet_core.transfer.exporting import ExportResult, export_store
     from moltnet_core.transfer.importing import ImportResult, check_export, import_store
@@ -123,6 +123,7 @@ __all__ = [
     "CorruptRecordError",
     "CorruptStoreError",
     "Counts",
+    "DeferredTarget",
     "Difference",
     "DirectConversation",
     "DriverError",
@@ -144,7 +145,6 @@ __all__ = [
     "MigrationFailedError",
     "MigrationRequiredError",
     "MoltnetError",
-    "NewStore",
     "Page",
     "PageInfo",
     "PageRequest",
@@ -273,7 +273,7 @@ _NAMES = {
     ),
     "transfer.copying": (
         "CopyResult",
-        "NewStore",
+        "DeferredTarget",
         "copy_store",
     ),
     "transfer.backing_up": ("back_up_store",),

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import attrs
 
-from moltnet_core.derivation import artifacts_of, derive
+from moltnet_core.derivation import artifacts_of
 from moltnet_core.driver import LoadRecord, NewMessage
 from moltnet_core.errors import ValidationError
-from moltnet_core.records import Record
+from moltnet_core.records import Record, RecordKind
 from moltnet_core.serialization import dumps, to_json
-from moltnet_core.shapes import check_shape
-from moltnet_core.types import Message, MessageOrigin
-from moltnet_core.validation import check_text
+from moltnet_core.shapes import check_shape, is_json
+from moltnet_core.timestamps import normalise, parse_time, truncate
+from moltnet_core.types import Actor, Message, MessageOrigin, Part, Target
+from moltnet_core.validation import check_text, is_storable
 
 __all__ = ["prepare_load", "prepare_record"]
 
@@ -41,6 +44,9 @@ def prepare_record(offered: Record, digits: int) -> tuple[LoadRecord, bool]:
     :param digits: the fractional digits that the backend stores.
     :raises ValidationError: names the record and the value that no backend can hold.
     """
+    plain = _prepare_plain(offered, digits)
+    if plain is not None:
+        return plain
     check_shape(offered.value, str(offered.kind))
     record, cut = offered.prepared(digits)
     where = f"{record.kind} {record.id!a}"
@@ -66,7 +72,76 @@ def _prepare_message(message: Message, where: str) -> NewMessage:
         raise ValidationError(where, f"{problem}, which no backend can store") from None
     if message.origin is None:
         message = attrs.evolve(message, origin=MessageOrigin("", ""))  # as a row reads that does not say
-    return derive(message)
+    return NewMessage(message, artifacts_of(message))
+
+
+# Nearly every record of a store is a message that any backend holds as it is. To see that is a fraction of the work of
+# saying what is wrong with one: whatever is not seen at a glance to be right is left to the thorough way.
+
+
+def _prepare_plain(record: Record, digits: int) -> tuple[LoadRecord, bool] | None:
+    """A message that is plainly right, prepared; ``None`` for everything else."""
+    message, times = record.value, record.times
+    if type(message) is not Message or record.kind is not RecordKind.MESSAGE or len(times) != 1:
+        return None
+    try:
+        text = times["created_at"]
+        whole = normalise(text)
+        origin = message.origin
+        if (
+            type(origin) is not MessageOrigin
+            or type(message.created_at) is not datetime
+            or message.created_at.tzinfo is None
+            or not _are_plain((message.id, message.network_id, origin.network_id, origin.message_id, *message.mentions))
+            or not _is_plain_target(message.target)
+            or not _is_plain_actor(message.sender)
+            or type(message.parts) is not tuple
+            or type(message.mentions) is not tuple
+            or not all(map(_is_plain_part, message.parts))
+        ):
+            return None
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
+        return None
+    moment = truncate(whole, digits)
+    created_at = parse_time(moment)
+    if message.created_at != created_at or message.created_at.tzinfo is not UTC:
+        message = attrs.evolve(message, created_at=created_at)
+    new = NewMessage(message, artifacts_of(message))
+    return LoadRecord(Record(RecordKind.MESSAGE, message, {"created_at": moment}), new), moment != whole
+
+
+def _are_plain(texts: Iterable[object]) -> bool:
+    return all(type(text) is str and is_storable(text) for text in texts)
+
+
+@lru_cache(maxsize=4096)
+def _is_plain_target(target: Target) -> bool:
+    named = target.participant_ids
+    return (
+        type(target) is Target
+        and type(named) is tuple
+        and _are_plain(value for value in (*attrs.astuple(target, recurse=False)[:-1], *named) if value is not None)
+    )
+
+
+@lru_cache(maxsize=4096)
+def _is_plain_actor(actor: Actor) -> bool:
+    return type(actor) is Actor and _are_plain(
+        value for value in attrs.astuple(actor, recurse=False) if value is not None
+    )
+
+
+def _is_plain_part(part: Part) -> bool:
+    if type(part) is not Part or type(part.kind) is not str:
+        return False
+    text, data = part.text, part.data
+    if text is not None and not (type(text) is str and (text.isascii() or text.encode() is not None)):
+        return False
+    if part.kind == "text" and data is None and part.url is None and part.filename is None and part.media_type is None:
+        return True
+    if data is not None and not (is_json(data) and dumps(data).encode()):
+        return False
+    return _are_plain(value for value in (part.kind, part.media_type, part.url, part.filename) if value is not None)
 
 
 def _check_texts(value: Any, where: str) -> None:

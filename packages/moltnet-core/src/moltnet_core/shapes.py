@@ -15,7 +15,7 @@ import attrs
 
 from moltnet_core.errors import ValidationError
 
-__all__ = ["check_shape"]
+__all__ = ["check_shape", "is_json"]
 
 
 def check_shape(value: Any, where: str) -> None:
@@ -54,13 +54,13 @@ def _test(hint: Any) -> Callable[[Any], bool]:
         of_item = _test(arguments[0])
         return lambda value: type(value) is tuple and all(of_item(item) for item in value)
     if origin is dict:
-        return lambda value: isinstance(value, dict) and _is_json(value)
+        return lambda value: isinstance(value, dict) and is_json(value)
     if hint is datetime:
         return lambda value: isinstance(value, datetime) and value.utcoffset() is not None
     return lambda value: type(value) is hint
 
 
-def _is_json(value: Any) -> bool:
+def is_json(value: Any) -> bool:
     """Whether a value is JSON that reads back as itself: texts for keys, lists, no tuples, no subclasses."""
     waiting = [value]
     while waiting:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta, timezone
+from functools import lru_cache
 from typing import Final
 
 __all__ = [
@@ -46,6 +47,7 @@ def format_time(moment: datetime) -> str:
     return f"{moment.isoformat('T', 'microseconds')[:26]}000Z"
 
 
+@lru_cache(maxsize=2048)  # what works on whole records asks for each time again and again
 def parse_time(text: str) -> datetime:
     """A stored text as a ``datetime`` in UTC, truncated to the microsecond.
 

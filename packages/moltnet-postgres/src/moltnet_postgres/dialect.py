@@ -107,6 +107,9 @@ class PostgresDialect(Dialect):
     def bind_time(self, text: str) -> Any:
         return text
 
+    def moment(self, placeholder: str) -> str:
+        return f"{placeholder}::timestamptz"
+
     def column_names(self, table: str) -> tuple[str, Sequence[Any]]:
         return (
             "SELECT attname FROM pg_attribute WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped",

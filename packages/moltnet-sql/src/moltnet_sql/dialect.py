@@ -103,6 +103,10 @@ class Dialect(ABC):
     def bind_time(self, text: str) -> Any:
         """A normalised RFC 3339 text as a parameter."""
 
+    def moment(self, placeholder: str) -> str:
+        """SQL of a time that is a parameter."""
+        return placeholder
+
     def odd_time(self, column: str) -> str | None:
         """SQL that is true of times which their key may put in the wrong place; ``None`` where there are none."""
         return None

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final
 
 import peewee
-from attrs import frozen
+from attrs import field, frozen
 
 from moltnet_core.derivation import member_summary
 from moltnet_core.driver import Lookup
@@ -42,11 +42,15 @@ BY_TIME: Final = (RoomMessages, ThreadMessages, DMMessages, Artifacts)
 
 @frozen
 class Tools:
-    """What readers and writers of one store share."""
+    """What readers and writers of one store share.
+
+    :param by_ids: SQL that was made once, by what it is for.
+    """
 
     models: Models
     rows: Rows
     statements: Statements
+    by_ids: dict[tuple[RecordKind, int, bool], str] = field(factory=dict, eq=False)
 
     def columns(self, model: Any) -> list[Any]:
         """A model's columns in the order of :data:`moltnet_sql.schema.TABLES`, times as the dialect fetches them."""
@@ -288,12 +292,30 @@ class Reader:
 
     def records(self, kind: RecordKind, ids: Iterable[str]) -> dict[str, Any]:
         """The stored records of some ids, by id; a ``CorruptRecordError`` where one cannot be decoded."""
-        model, key = self._record_table(kind)
         found = {}
         for some in _chunks(list(ids)):
-            for row, record in self._decode_records(kind, self._by_key(model, key.in_(some))):
+            for row, record in self._decode_records(kind, self._session.fetch(self._of_ids(kind, len(some)), some)):
                 found[row[0]] = record
         return found
+
+    def stored(self, kind: RecordKind, ids: Iterable[str]) -> set[str]:
+        """Those of the ids under which a record is stored."""
+        found: set[str] = set()
+        for some in _chunks(list(ids)):
+            found.update(row[0] for row in self._session.fetch(self._of_ids(kind, len(some), whole=False), some))
+        return found
+
+    def _of_ids(self, kind: RecordKind, count: int, *, whole: bool = True) -> str:
+        """SQL for the rows of so many ids, or only for the ids that are there."""
+        known = self._tools.by_ids
+        sql = known.get((kind, count, whole))
+        if sql is None:
+            model, key = self._record_table(kind)
+            query = model.select(*(self._tools.columns_and_many(model) if whole else (key,)))
+            sql = query.where(key.in_([""] * count)).sql()[0]
+            if count == _KEYS_AT_ONCE:
+                known[kind, count, whole] = sql
+        return sql
 
     def records_after(self, kind: RecordKind, after: str | None, limit: int) -> list[Any]:
         """The next records of a kind that is ordered by id."""

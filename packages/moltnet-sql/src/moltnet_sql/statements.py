@@ -67,6 +67,8 @@ class Statements:
     :param count_thread: creates a thread, or counts ``message_count`` more in it. Changes no row when the thread
         belongs to another room. Parameters by column.
     :param count_dm: creates a DM conversation, or counts ``message_count`` more and takes over network and full id.
+    :param add_to_thread: counts ``message_count`` more in a thread that is there. Parameters by column.
+    :param add_to_dm: the same for a DM conversation.
     :param counts: one row, in the order of :class:`moltnet_core.records.Counts`.
     :param scan_messages: ids of all messages in order; ``scan_messages_after`` those after ``cursor``.
     """
@@ -82,6 +84,8 @@ class Statements:
     dm_exists: str
     count_thread: str
     count_dm: str
+    add_to_thread: str
+    add_to_dm: str
     join_dm: str
     counts: str
     scan_messages: str
@@ -186,6 +190,13 @@ def make_statements(dialect: Dialect) -> Statements:
         told = f" RETURNING {dialect.inserted}" if dialect.inserted else ""
         return f"{insert(table)} {counting(dialect, table, key, also, same)}{told}"
 
+    def add(table: str, key: str) -> str:
+        last = dialect.moment(named("last_message_at"))
+        return f"""UPDATE {from_table(dialect, table)} SET message_count = message_count + {named("message_count")},
+            last_message_at = CASE WHEN {dialect.time_key(last)} > {dialect.time_key("last_message_at")}
+                THEN {last} ELSE last_message_at END
+            WHERE {key} = {named(key)}"""
+
     key, by_id = dialect.time_key("created_at"), dialect.by_code_point("id")
     messages, rooms, threads, dms = (
         from_table(dialect, table) for table in ("messages", "rooms", "threads", "dm_conversations")
@@ -206,6 +217,8 @@ def make_statements(dialect: Dialect) -> Statements:
         dm_exists=f"SELECT 1 FROM {dms} WHERE dm_id = {named('id')}",
         count_thread=count("threads", "id", same="room_id"),
         count_dm=count("dm_conversations", "dm_id", also=("network_id", "fqid")),
+        add_to_thread=add("threads", "id"),
+        add_to_dm=add("dm_conversations", "dm_id"),
         join_dm=f"{insert('dm_participants')} ON CONFLICT (dm_id, participant_id) DO NOTHING",
         counts=_counts(dialect),
         scan_messages=f"SELECT id FROM {messages} ORDER BY {key}, {by_id}",

@@ -27,8 +27,6 @@ from moltnet_sql.session import Session
 
 __all__ = ["Writer"]
 
-_Conversations = dict[tuple[RecordKind, str], Any]
-
 _CREATED, _COUNTED = Appended(created=True), Appended()
 
 
@@ -303,9 +301,10 @@ class Writer:
         unchanged = 0
         for kind, items in groupby(records, key=lambda item: item.record.kind):
             group = list(items)
-            known = self._reader.records(kind, [item.record.id for item in group])
-            conversations = self._conversations_of(group)
-            messages = []
+            there = self._reader.stored(kind, [item.record.id for item in group])
+            known = self._reader.records(kind, there)
+            needed = self._stored_places(group)
+            messages: list[LoadRecord] = []
             for item in group:
                 stored = known.get(item.record.id)
                 if stored is not None:
@@ -315,13 +314,13 @@ class Writer:
                     continue
                 known[item.record.id] = item.record
                 for place in _needed(item):
-                    if place not in conversations:
+                    if place not in needed:
                         raise _missing(item.record, *place)
                 if item.new is None:
                     self._load_one(item.record)
                 else:
                     messages.append(item)
-            self._load_messages(messages, conversations)
+            self._load_messages(messages)
         return LoadResult(len(records) - unchanged, unchanged)
 
     def _load_one(self, record: Record) -> None:
@@ -338,36 +337,44 @@ class Writer:
             self._session.execute(self._statements.count_dm, self._rows.dm_row(value, 0, NO_TIME_TEXT))
             self._join_dm(value)
 
-    def _load_messages(self, items: Sequence[LoadRecord], conversations: _Conversations) -> None:
-        tallies: dict[tuple[RecordKind, str], _Tally] = {}
+    def _load_messages(self, items: Sequence[LoadRecord]) -> None:
+        """Insert messages of conversations that are there, and count them."""
+        counts: dict[tuple[RecordKind, str], list[str]] = {}
         messages, artifacts = [], []
         for item in items:
             if item.new is None:
                 continue
             moment = item.record.times["created_at"]
-            for place in _needed(item):
-                conversation = conversations[place]
-                if not isinstance(conversation, Room):
-                    self._tally(tallies, conversation, moment)
+            *_, place = _needed(item)
+            counts.setdefault(place, []).append(moment)
             row = self._rows.message_row(item.new.message, moment)
             messages.append(row)
-            artifacts += [self._rows.artifact_row(artifact, row) for artifact in item.new.artifacts]
-        if messages:
-            self._insert(messages, artifacts, tallies)
+            if item.new.artifacts:
+                artifacts += [self._rows.artifact_row(artifact, row) for artifact in item.new.artifacts]
+        session, statements = self._session, self._statements
+        # Always in one order, so that two loads never wait for each other's rows.
+        added: dict[RecordKind, list[dict[str, Any]]] = {RecordKind.THREAD: [], RecordKind.DM: []}
+        for (kind, key), moments in sorted(counts.items()):
+            if kind is not RecordKind.ROOM:
+                last = self._dialect.bind_time(max(moments))
+                name = "id" if kind is RecordKind.THREAD else "dm_id"
+                added[kind].append({name: key, "message_count": len(moments), "last_message_at": last})
+        for statement, rows in (
+            (statements.add_to_thread, added[RecordKind.THREAD]),
+            (statements.add_to_dm, added[RecordKind.DM]),
+            (statements.insert_message, messages),
+            (statements.insert_artifact, artifacts),
+        ):
+            if rows:
+                session.execute_many(statement, rows)
 
-    def _conversations_of(self, items: Sequence[LoadRecord]) -> _Conversations:
-        """The stored rooms, threads and DMs that records name."""
+    def _stored_places(self, items: Sequence[LoadRecord]) -> set[tuple[RecordKind, str]]:
+        """The rooms, threads and DMs that records name and that are there."""
         wanted: dict[RecordKind, set[str]] = {}
         for item in items:
             for kind, key in _needed(item):
                 wanted.setdefault(kind, set()).add(key)
-        found: _Conversations = {}
-        for kind, keys in wanted.items():
-            for key, record in self._reader.records(kind, keys).items():
-                if isinstance(record, CorruptRecordError):
-                    raise record
-                found[kind, key] = record.value
-        return found
+        return {(kind, key) for kind, keys in wanted.items() for key in self._reader.stored(kind, sorted(keys))}
 
 
 def _first_of(conversation: Thread | DirectConversation | None, created: set[tuple[RecordKind, str]]) -> bool:

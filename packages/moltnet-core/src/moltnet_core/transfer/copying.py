@@ -23,19 +23,23 @@ from moltnet_core.transfer.streaming import batches
 from moltnet_core.transfer.surveying import Survey, survey
 from moltnet_core.transfer.verifying import StoresDifferError, compare_views
 
-__all__ = ["CopyResult", "NewStore", "copy_store"]
+__all__ = ["CopyResult", "DeferredTarget", "copy_store"]
 
 
 @frozen
-class NewStore:
-    """A target that is not there yet. It is made when everything has been checked, so a refused copy leaves none.
+class DeferredTarget:
+    """A target that is opened to be written only when everything has been checked.
 
-    :param backend: what it will be a store of.
-    :param open: makes it. It is called once at most.
+    So a refused copy neither makes nor upgrades a store.
+
+    :param backend: what it is, or will be, a store of.
+    :param open: opens or makes it. It is called once at most.
+    :param seen: it as it is, opened to look at; ``None`` if there is none yet.
     """
 
     backend: Backend
     open: Callable[[], AbstractContextManager[Store]]
+    seen: Store | None = None
 
 
 @frozen
@@ -62,7 +66,7 @@ class CopyResult:
 
 def copy_store(
     source: Store,
-    target: Store | NewStore,
+    target: Store | DeferredTarget,
     *,
     verify: bool = True,
     dry_run: bool = False,
@@ -119,18 +123,19 @@ def copy_store(
     )
 
 
-def _refuse_same(source: Store, target: Store | NewStore) -> None:
+def _refuse_same(source: Store, target: Store | DeferredTarget) -> None:
     if isinstance(target, Store) and (source is target or source.driver is target.driver):
         raise ValidationError("target", "is the source; a store cannot be copied onto itself")
 
 
 @contextmanager
-def _view_of(target: Store | NewStore) -> Iterator[Snapshot | None]:
-    if isinstance(target, Store):
-        with target.snapshot() as view:
-            yield view
-    else:
+def _view_of(target: Store | DeferredTarget) -> Iterator[Snapshot | None]:
+    seen = target if isinstance(target, Store) else target.seen
+    if seen is None:
         yield None
+    else:
+        with seen.snapshot() as view:
+            yield view
 
 
 def _load(view: Snapshot, target: Store, found: Survey, work: Work) -> LoadResult:

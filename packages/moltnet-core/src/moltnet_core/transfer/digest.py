@@ -17,6 +17,7 @@ So it tells of accidents, not of forgery: whoever can choose records can make tw
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from functools import lru_cache
 from hashlib import sha256
@@ -83,13 +84,18 @@ def _time(record: Record, name: str, digits: int) -> str:
 def _message_text(message: Message, created_at: str) -> str:
     origin = message.origin
     mentions = f'"mentions":{dumps(message.mentions)},' if message.mentions else ""
+    own_id, network_id = _quoted(message.id), _quoted(message.network_id)
+    first_id = "" if origin is None else origin.message_id
     return (
-        f'{{"created_at":"{created_at}","from":{_shared_text(message.sender)},"id":{dumps(message.id)},'
-        f'"kind":"message",{mentions}"network_id":{dumps(message.network_id)},'
-        f'"origin":{{"message_id":{dumps(origin.message_id if origin else "")},'
-        f'"network_id":{dumps(origin.network_id if origin else "")}}},'
+        f'{{"created_at":"{created_at}","from":{_shared_text(message.sender)},"id":{own_id},'
+        f'"kind":"message",{mentions}"network_id":{network_id},'
+        f'"origin":{{"message_id":{own_id if first_id == message.id else _quoted(first_id)},'
+        f'"network_id":{_quoted("" if origin is None else origin.network_id)}}},'
         f'"parts":[{",".join(map(_part_text, message.parts))}],"target":{_shared_text(message.target)}}}'
     )
+
+
+_quoted = json.encoder.encode_basestring  # what dumps() makes of a text
 
 
 @lru_cache(maxsize=4096)
@@ -99,8 +105,8 @@ def _shared_text(value: Actor | Target) -> str:
 
 def _part_text(part: Part) -> str:
     if part.data is None and part.filename is None and part.media_type is None and part.url is None:
-        text = f',"text":{dumps(part.text)}' if part.text is not None else ""
-        return f'{{"kind":{dumps(part.kind)}{text}}}'
+        text = f',"text":{_quoted(part.text)}' if part.text is not None else ""
+        return f'{{"kind":{_quoted(part.kind)}{text}}}'
     names = ("data", "filename", "kind", "media_type", "text", "url")
     return canonical({name: held for name in names if (held := getattr(part, name)) is not None})
 

@@ -12,7 +12,7 @@ from moltnet_core.paging import OnCorrupt
 from moltnet_core.records import LOAD_ORDER, Record, RecordKind
 from moltnet_core.store import Snapshot
 from moltnet_core.timestamps import normalise, truncate
-from moltnet_core.transfer.comparing import Seen, matched, readable, seen
+from moltnet_core.transfer.comparing import matched, readable, seen
 from moltnet_core.transfer.digest import Digester, StoreDigest
 from moltnet_core.transfer.problems import Problems
 from moltnet_core.transfer.progress import Work
@@ -54,10 +54,14 @@ def survey(source: Snapshot, target: Snapshot | None, digits: int, work: Work, o
     begun: dict[RecordKind, tuple[int, str]] = {}
     present = 0
     for kind in LOAD_ORDER:
-        ours = seen(passing.checked(readable(source, kind, work, _adding(corrupt, kind))), digester)
-        theirs = _seen_there(target, kind, digits, foreign)
+        records = passing.checked(readable(source, kind, work, _adding(corrupt, kind)))
+        if target is None or not target.entries(kind, limit=1):
+            for record in records:
+                digester.add(record)
+            continue
+        theirs = seen(readable(target, kind, Work(), _adding(foreign, kind)), Digester(digits))
         unbroken = True
-        for mine, other in matched(ours, theirs):
+        for mine, other in matched(seen(records, digester), theirs):
             if mine is not None and other is not None and mine.number == other.number:
                 present += 1
                 if unbroken:
@@ -77,12 +81,6 @@ def survey(source: Snapshot, target: Snapshot | None, digits: int, work: Work, o
         advice = "choose an empty target. Only one that holds a part of this very source can be gone on with"
         raise CopyRefusedError("the target holds what is not of this source", foreign.listed(), advice)
     return Survey(digester.digest(), present, begun, passing.truncated, passing.reordered, corrupt.listed())
-
-
-def _seen_there(target: Snapshot | None, kind: RecordKind, digits: int, foreign: Problems) -> Iterator[Seen]:
-    if target is None:
-        return iter(())
-    return seen(readable(target, kind, Work(), _adding(foreign, kind)), Digester(digits))
 
 
 def _adding(problems: Problems, kind: RecordKind) -> Callable[[CorruptRecordError], None]:
