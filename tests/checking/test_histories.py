@@ -20,7 +20,7 @@ _BY_CLOCKS = frozenset({"appended-after-removal", "write-ahead-log"})
 """A message may carry a time that has not come yet when its room is removed; and the store is open."""
 _BY_LOADING = _BY_CLOCKS | {"participant-missing", "participant-stray", "thread-rooms", "odd-id"}
 """``load`` takes records as they are: participants that no message names, threads of several rooms, odd ids."""
-EXAMPLES = {"postgres": 15}
+EXAMPLES = {"postgres": 8}
 
 
 class _Checked(Histories):
@@ -70,7 +70,7 @@ def test_nothing_is_wrong_in_what_was_written(backend: str, machine: type[_Check
         run_state_machine_as_test(
             Machine,
             settings=settings(
-                max_examples=EXAMPLES.get(backend, 40),
+                max_examples=EXAMPLES.get(backend, 25),
                 stateful_step_count=25,
                 derandomize=True,
                 database=None,

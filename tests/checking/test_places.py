@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import sqlite3 as python_sqlite
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from tests.postgres.shared import shared_server
 
 from moltnet_core import (
     CheckReport,
+    CorruptStoreError,
     MigrationRequiredError,
     Progress,
     StoreUnavailableError,
@@ -195,3 +197,32 @@ def test_the_number_of_ids_is_bounded(place: SQLitePlace) -> None:
     )
     (found,) = check_location(place.url, environ={}).findings
     assert (found.code, found.count, len(found.items)) == ("participant-stray", 500, 20)
+
+
+def test_damage_in_the_schema_that_is_no_text_is_a_finding(place: SQLitePlace) -> None:
+    content = place.path.read_bytes()
+    damaged = content.replace(b"CREATE INDEX idx_threads_room", b"CREATE INDEX \xf6dx_threads\xff(om", 1)
+    assert damaged != content
+    place.path.write_bytes(damaged)
+    assert _codes(check_location(place.url, environ={})) == [("unreadable-store", "store")]
+    with pytest.raises(CorruptStoreError):
+        open_store(place.url, environ={})
+
+
+@pytest.mark.parametrize("kind", [SQLitePlace, JSONPlace])
+def test_whatever_is_damaged_is_a_finding_and_no_error(kind: type[SQLitePlace | JSONPlace], tmp_path: Path) -> None:
+    place = kind(tmp_path)
+    make(place)
+    whole = place.path.read_bytes()
+    chance = random.Random(20)
+    found = 0
+    for _ in range(60):
+        damaged = bytearray(whole)
+        for _ in range(chance.choice((1, 3, 30))):
+            start = chance.randrange(len(damaged))
+            damaged[start : start + 8] = chance.randbytes(8)
+        place.path.write_bytes(damaged)
+        report = check_location(place.url, deep=True, environ={})
+        found += report.worst == "error"
+        assert place.path.read_bytes() == damaged
+    assert found > 20

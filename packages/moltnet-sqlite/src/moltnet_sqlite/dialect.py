@@ -108,6 +108,9 @@ class SQLiteDialect(Dialect):
     def translate(self, error: BaseException, *, committing: bool) -> MoltnetError | None:
         if isinstance(error, UnicodeEncodeError):
             return ValidationError("a text", "holds a lone surrogate, which no backend can store")
+        if isinstance(error, UnicodeDecodeError):
+            # The engine quotes the damaged schema in its error, and its driver cannot read that.
+            return CorruptStoreError(f"{self._place} is damaged; it was left as it is; restore a backup")
         if not isinstance(error, sqlite3.Error):
             return None
         name = getattr(error, "sqlite_errorname", None) or type(error).__name__

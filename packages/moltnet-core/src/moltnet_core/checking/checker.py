@@ -19,6 +19,7 @@ from moltnet_core.errors import (
     MigrationDriftError,
     MigrationRequiredError,
     SchemaTooNewError,
+    StorageIOError,
 )
 from moltnet_core.transfer.progress import Cancelled, OnProgress, Work, records_in
 
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
 
 __all__ = ["check_location", "check_store"]
 
-_UNREADABLE = (CorruptStoreError, SchemaTooNewError, MigrationDriftError)
+_DAMAGED = (CorruptStoreError, StorageIOError)
+_UNREADABLE = (*_DAMAGED, SchemaTooNewError, MigrationDriftError)
 
 
 def check_store(
@@ -108,7 +110,7 @@ def _check(store: Store, found: Findings, deep: bool, work: Work) -> CheckReport
         for step in (_check_engine, _check_records):
             try:
                 step(store, check)
-            except CorruptStoreError as error:
+            except _DAMAGED as error:
                 found.add("damage", "store", store.backend.name, str(error))
                 found.add("check-incomplete", "store", store.backend.name, "damage was in the way")
     return CheckReport(found.all(), dict(check.checked), deep)
