@@ -70,8 +70,8 @@ def check_location(
 
     What :func:`check_store` cannot be asked about, a store that cannot even be opened, is a finding here.
 
-    :param location: as for :func:`moltnet_core.open_store`; so ``config_file`` and ``environ``.
-    :raises MoltnetError: as :func:`moltnet_core.open_store`, where that says nothing of what is stored.
+    :param location: as for :func:`moltnet_core.opening.open_store`; so ``config_file`` and ``environ``.
+    :raises MoltnetError: as :func:`moltnet_core.opening.open_store`, where that says nothing of what is stored.
     """
     from moltnet_core.config import find_config_file, load_config_file
     from moltnet_core.opening import open_store, resolve_location
