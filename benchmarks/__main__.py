@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-ALL = ("sqlite", "postgres", "snapshots")
+ALL = ("sqlite", "postgres", "snapshots", "moving")
 
 
 def main(names: list[str]) -> int:

@@ -26,6 +26,7 @@ __all__ = [
     "listen",
     "open_descriptors",
     "outcome",
+    "peak_memory",
     "run_script",
     "starting",
     "tell",
@@ -67,6 +68,12 @@ def open_descriptors(part: str) -> list[str]:
             if part in target:
                 found.append(target)
     return sorted(found)
+
+
+def peak_memory() -> int:
+    """The most memory that this process had since it was started, in KiB; on Linux."""
+    status = Path("/proc/self/status").read_text("ascii")
+    return int(status.partition("VmHWM:")[2].split()[0])
 
 
 # -- errors ------------------------------------------------------------------------------------------

@@ -44,7 +44,27 @@ for language, line, code in json.load(sys.stdin):
         sys.exit(f"{PAGE}:{line}: {type(error).__name__}: {error}")
 """
 
+CONFIGURED = """
+from moltnet_core import Actor, AgentRegistration, Message, Part, Room, Target, open_store
+with open_store() as store:
+    store.create_room(Room("general", "local"))
+    store.append_message(Message("local", Target.room("general"), Actor("agent", "a"), [Part("text", "hello")]))
+    store.register_agent(AgentRegistration("alice", "local", "token:of-alice"))
+"""
+
+SERVED = """
+from moltnet_core import Actor, Message, Part, Room, Target, open_store
+for url in ("sqlite:///moltnet.db", "json:///data.json"):
+    with open_store(url) as store:
+        store.create_room(Room("general", "local"))
+        store.append_message(Message("local", Target.room("general"), Actor("agent", "a"), [Part("text", "hello")]))
+"""
+"""What a server keeps, in either of its forms."""
+
 BEFORE = {
+    "moving.md": SERVED,
+    "backup.md": CONFIGURED,
+    "export-format.md": CONFIGURED,
     # What a page takes for granted: a server's database, here one of ours.
     "existing-database.md": """
 from moltnet_core import Actor, Message, Part, Room, Target, open_store
@@ -116,6 +136,9 @@ def test_every_block_of_the_page_runs(page: Path, tmp_path: Path) -> None:
             "MOLTNET_POSTGRES_DSN": shared_server().dsn(),
             "MOLTNET_POSTGRES_SCHEMA": shared_server().new_schema(),
         }
+    if page.name == "moving.md":
+        server = shared_server()
+        environment |= {name: server.url(schema=server.new_schema()) for name in ("TO", "REHEARSAL")}
     environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
     result = subprocess.run(
         [sys.executable, "-W", "error", "-c", f"PAGE = {page.name!r}\n{RUNNER}"],

@@ -5,11 +5,17 @@
 
 from __future__ import annotations
 
+import os
+import re
+import shutil
+import subprocess
+import sys
 from itertools import permutations
 from pathlib import Path
 
 import pytest
 from attrs import evolve
+from tests.postgres.shared import shared_server
 
 from moltnet_core import CopyResult, Counts, RecordKind, Store, copy_store, open_store, store_digest, verify_stores
 
@@ -74,3 +80,28 @@ def test_a_copy_reads_as_the_server_served_it(case: Case, kind: str, tmp_path: P
         digits = min(source.backend.time_digits, target.backend.time_digits)
         ours = store_digest(source, time_digits=digits, on_corrupt=case.on_corrupt)
         assert store_digest(target, time_digits=digits) == ours
+
+
+SHELL = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+PAGE = Path(__file__).parents[2] / "docs" / "moving.md"
+
+
+@pytest.mark.parametrize("version", ["v8", "edge"])
+def test_the_recipes_of_the_documentation(version: str, tmp_path: Path) -> None:
+    named = {case.name: case for case in CASES}
+    for kind, name in (("sqlite", "moltnet.db"), ("json", "data.json")):
+        shutil.copy(named[f"{kind}-{version}"].source, tmp_path / name)
+    commands = SHELL.findall(PAGE.read_text(encoding="utf-8"))
+    assert sum("copy" in each for each in commands) >= 4
+    server = shared_server()
+    places = {name: server.url(schema=server.new_schema()) for name in ("TO", "REHEARSAL")}
+    own = {key: value for key, value in os.environ.items() if not key.startswith("MOLTNET_")}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{own['PATH']}"
+    script = "set -euo pipefail\n" + "".join(commands)
+    subprocess.run(["bash", "-c", script], cwd=tmp_path, env={**own, **places, "PATH": path}, check=True)
+    for source, target in (
+        (f"sqlite:///{tmp_path}/moltnet.db?mode=ro", places["TO"]),
+        (f"json:///{tmp_path}/data.json?mode=ro", f"sqlite:///{tmp_path}/from-json.db"),
+    ):
+        with open_store(source) as one, open_store(target) as other:
+            assert verify_stores(one, other).equal

@@ -43,6 +43,10 @@ EXAMPLES: dict[str, tuple[Any, ...]] = {
     "BackendApiError": ("mydb", "moltnet-mydb", "1.2", 7, 1),
     "ConfigError": ("moltnet.yaml", "storage.kind", "expected a backend's name"),
     "CancelledError": ("copy",),
+    "StoreNotEmptyError": ("there is a store",),
+    "InvalidExportError": ("chat.jsonl", 12, "is not JSON"),
+    "InvalidBackupError": ("backups/monday", "it has no manifest"),
+    "VerificationError": (["message"],),
     "CopyRefusedError": ("it holds other records", [Problem("room", "differs", 2, ("a", "b"))], "choose another"),
 }
 BASES = {
@@ -58,6 +62,7 @@ BASES = {
     "BackendNotFoundError": LookupError,
     "BackendLoadError": ImportError,
     "ConfigError": ValueError,
+    "InvalidExportError": ValueError,
     "UnsupportedCapabilityError": NotImplementedError,
 }
 every_error = pytest.mark.parametrize("name", EXAMPLES)

@@ -142,10 +142,10 @@ def _leave(code: int) -> int:
 
 def _say(error: BaseException) -> None:
     with suppress(OSError):
-        click.echo(f"error: {one_line(error)}", err=True)
         if isinstance(error, KeyboardInterrupt) or hasattr(error, "committed"):
             for text in getattr(error, "__notes__", ()):  # what the library says of what was done before
                 click.echo(safe(text), err=True)
+        click.echo(f"error: {one_line(error)}", err=True)
     # What is left in the buffer would fail once more when the interpreter ends.
     with suppress(OSError):
         try:

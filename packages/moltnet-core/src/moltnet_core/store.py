@@ -6,7 +6,7 @@ observers. The rules are the contract's; see each method.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -118,16 +118,9 @@ class Snapshot:
         with self._gate:
             return list(self._snapshot.scan(kind, after, limit))
 
-    def records(
-        self,
-        kind: RecordKind | str | None = None,
-        *,
-        on_corrupt: OnCorrupt = "raise",
-        on_skipped: Callable[[CorruptRecordError], object] | None = None,
-    ) -> Iterator[Record]:
+    def records(self, kind: RecordKind | str | None = None, *, on_corrupt: OnCorrupt = "raise") -> Iterator[Record]:
         """All records of a kind, or of every kind in load order, one by one.
 
-        :param on_skipped: is told of each corrupt one that ``on_corrupt="skip"`` leaves out.
         :raises: as :meth:`scan`.
         """
         on_corrupt = _checked(on_corrupt)
@@ -136,10 +129,6 @@ class Snapshot:
             while True:
                 entries = self.entries(each, after)
                 yield from without_corrupt(entries, on_corrupt)
-                if on_skipped is not None:
-                    for entry in entries:
-                        if isinstance(entry, CorruptRecordError):
-                            on_skipped(entry)
                 if len(entries) < _SCAN_LIMIT:
                     break
                 last = entries[-1]

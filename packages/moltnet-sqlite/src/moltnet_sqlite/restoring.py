@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
@@ -35,11 +35,12 @@ def replace_database(settings: SQLiteSettings, new: Path, aside: Path) -> bool:
     if users:
         raise _in_use(path, f"process {', '.join(map(str, users))}")
     there = path.exists()
-    if there:
+    if there and _can_be_read(path):
         with _alone(path, settings.busy_timeout) as is_whole:
             if is_whole:
                 replace_file(path, new, aside)
                 return True
+    if there:
         keep_owner(path, new)
         path.rename(aside)
     for suffix in _COMPANIONS:
@@ -50,6 +51,19 @@ def replace_database(settings: SQLiteSettings, new: Path, aside: Path) -> bool:
     give_name(new, path)
     sync(path.parent)
     return there
+
+
+def _can_be_read(path: Path) -> bool:
+    """Whether SQLite takes a file for a database, which is found out without a chance to write.
+
+    Beside one that it does not it would drop the log, which may be all that is left.
+    """
+    try:
+        with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as connection:
+            connection.execute("PRAGMA schema_version").fetchone()
+    except sqlite3.DatabaseError as error:
+        return _is_busy(error)
+    return True
 
 
 @contextmanager
@@ -72,10 +86,14 @@ def _lock(connection: Any, path: Path) -> bool:
         left = connection.execute("PRAGMA journal_mode = DELETE").fetchone()[0] == "delete"
         connection.execute("BEGIN EXCLUSIVE")
     except sqlite3.DatabaseError as error:
-        if getattr(error, "sqlite_errorname", "").startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        if _is_busy(error):
             raise _in_use(path, "a process") from None
         return False
     return left and not any(sidecar(path, suffix).exists() for suffix in _COMPANIONS[:2])
+
+
+def _is_busy(error: Exception) -> bool:
+    return str(getattr(error, "sqlite_errorname", "")).startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))
 
 
 def _in_use(path: Path, who: str) -> StoreBusyError:

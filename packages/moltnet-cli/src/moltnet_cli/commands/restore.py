@@ -8,7 +8,7 @@ from moltnet_cli.options import Verb, dry_run_option, examples, globals_of
 from moltnet_cli.progress import print_event, showing_progress
 from moltnet_cli.rendering import note, warn
 from moltnet_cli.stores import locate, on_warning
-from moltnet_cli.whole_stores import counted, verify_option
+from moltnet_cli.whole_stores import counted, skip_corrupt_option, verify_option
 
 __all__ = ["restore"]
 
@@ -25,9 +25,18 @@ __all__ = ["restore"]
 @click.argument("to", required=False, metavar="[URL]")
 @click.option("--replace", is_flag=True, help="Put it in the place of a store, whose file is kept under another name.")
 @verify_option
+@skip_corrupt_option
 @dry_run_option
 @click.pass_context
-def restore(ctx: click.Context, backup: str, to: str | None, replace: bool, verify: bool, dry_run: bool) -> None:
+def restore(
+    ctx: click.Context,
+    backup: str,
+    to: str | None,
+    replace: bool,
+    verify: bool,
+    skip_corrupt: bool,
+    dry_run: bool,
+) -> None:
     """Make a store of BACKUP at URL, or where the store is that other commands use. Any kind of store will do.
 
     A store that holds data is refused, unless --replace is given and it is a file: that is kept beside the new one.
@@ -49,6 +58,7 @@ def restore(ctx: click.Context, backup: str, to: str | None, replace: bool, veri
             replace=replace,
             verify=verify,
             dry_run=dry_run,
+            on_corrupt="skip" if skip_corrupt else "raise",
             on_progress=on_progress,
         )
     aside = str(result.kept_aside) if result.kept_aside else None

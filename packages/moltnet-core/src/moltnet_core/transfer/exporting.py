@@ -13,8 +13,10 @@ from attrs import frozen
 
 from moltnet_core.errors import CorruptRecordError, MoltnetError, ReadOnlyStoreError, ValidationError
 from moltnet_core.files import give_name, storage_error, sync
-from moltnet_core.paging import OnCorrupt
+from moltnet_core.paging import OnCorrupt, check_on_corrupt
+from moltnet_core.records import LOAD_ORDER
 from moltnet_core.store import Store
+from moltnet_core.transfer.comparing import readable
 from moltnet_core.transfer.digest import StoreDigest
 from moltnet_core.transfer.format import ExportHeader, ExportWriter
 from moltnet_core.transfer.progress import Cancelled, OnProgress, Work, records_in
@@ -22,7 +24,6 @@ from moltnet_core.transfer.workplace import workplace
 
 __all__ = ["ExportResult", "check_destination", "export_store", "new_export", "write_export"]
 
-_BATCH = 500
 _BUFFER = 1 << 20
 _COMPRESSION = 6
 
@@ -77,22 +78,20 @@ def write_export(
     store: Store, stream: BinaryIO, work: Work, *, with_credentials: bool, on_corrupt: OnCorrupt
 ) -> ExportResult:
     """:func:`export_store` to a stream."""
+    check_on_corrupt(on_corrupt)
     skipped: list[str] = []
 
     def skip(error: CorruptRecordError) -> None:
-        skipped.append(error.table)
+        if on_corrupt == "raise":
+            raise error
+        skipped.append(error.record_id)
 
     work.begin("export", records_in(store.counts()))
-    with store.snapshot() as snapshot:
+    with store.snapshot() as view:
         writer = ExportWriter(stream, ExportHeader(store.backend.name, store.backend.time_digits, with_credentials))
-        waiting = 0
-        for record in snapshot.records(on_corrupt=on_corrupt, on_skipped=skip):
-            writer.write(record)
-            waiting += 1
-            if waiting == _BATCH:
-                work.step(waiting, record.kind)
-                waiting = 0
-        work.step(waiting)
+        for kind in LOAD_ORDER:
+            for record in readable(view, kind, work, skip):
+                writer.write(record)
     digest = writer.finish(len(skipped))
     stream.flush()
     return ExportResult(digest, writer.credentials_left_out, len(skipped))

@@ -8,13 +8,13 @@ from typing import BinaryIO, Final
 
 from attrs import evolve, frozen
 
-from moltnet_core.errors import ValidationError
+from moltnet_core.errors import MoltnetError, ValidationError
 from moltnet_core.loading import prepare_load
 from moltnet_core.records import LoadResult, Record, RecordKind
 from moltnet_core.store import Store
 from moltnet_core.transfer.digest import Digester, StoreDigest
 from moltnet_core.transfer.format import ExportHeader, ExportReader
-from moltnet_core.transfer.progress import Cancelled, OnProgress, Work
+from moltnet_core.transfer.progress import Cancelled, OnProgress, Work, records_in
 from moltnet_core.transfer.resuming import Beginning
 from moltnet_core.transfer.scanning import compare_digests, scan_digest
 from moltnet_core.transfer.sources import Source
@@ -138,12 +138,8 @@ def _checked(source: Source, held: StoreDigest, work: Work) -> ImportResult:
 def _load(
     store: Store, source: Source, held: StoreDigest, checked: ImportResult | None, work: Work, *, verify: bool
 ) -> ImportResult:
-    stored = LoadResult()
-
     def load(records: Sequence[Record]) -> LoadResult:
-        nonlocal stored
         result = store.load(records)
-        stored += result
         work.step(len(records), records[-1].kind)
         return result
 
@@ -153,15 +149,20 @@ def _load(
         if verify:
             compare_digests(digest, scan_digest(store, digest.time_digits, work, "verify"))
     except BaseException as error:
-        if stored.loaded:
-            error.add_note(
-                f"{stored.loaded} records were stored before that, and the store holds {stored.loaded + held.count}; "
-                "import the same export again to go on from there"
-            )
-        elif not held.count:
-            error.add_note("nothing was stored")
+        error.add_note(_left_behind(store))
         raise
     return evolve(result, verified=verify)
+
+
+def _left_behind(store: Store) -> str:
+    """What an import that failed has to say. The store is asked: an interrupt may have come after a commit."""
+    try:
+        stored = records_in(store.counts())
+    except MoltnetError:
+        return "what was stored stays; import the same export again to go on from there"
+    if not stored:
+        return "nothing was stored"
+    return f"the store holds {stored} records; import the same export again to go on from there"
 
 
 def _read_through(

@@ -16,6 +16,7 @@ from attrs import frozen
 from moltnet_core.backend import Backend, BackupFile
 from moltnet_core.config import StorageConfig
 from moltnet_core.errors import (
+    CopyRefusedError,
     InvalidBackupError,
     MoltnetError,
     ReadOnlyStoreError,
@@ -25,9 +26,11 @@ from moltnet_core.errors import (
 )
 from moltnet_core.files import make_folder, storage_error, sync
 from moltnet_core.opening import open_store, resolve_location
+from moltnet_core.paging import OnCorrupt
 from moltnet_core.plugins import load_backend
 from moltnet_core.store import Store
 from moltnet_core.transfer.backing_up import read_export
+from moltnet_core.transfer.copying import copy_store
 from moltnet_core.transfer.importing import load_export
 from moltnet_core.transfer.manifest import Manifest, hash_file
 from moltnet_core.transfer.progress import Cancelled, OnProgress, Work
@@ -38,7 +41,7 @@ __all__ = ["RestoreResult", "restore_store"]
 
 _PIECE: Final = 1 << 20
 _NOT_REPLACED: Final = (
-    ". A store that is no file is never replaced here. Restore into an empty place, such as another schema, and direct "
+    "a store that is no file is never replaced here. Restore into an empty place, such as another schema, and direct "
     "whoever uses it there; or first move the old one away by the server's own means (ALTER SCHEMA … RENAME TO …)"
 )
 
@@ -66,6 +69,7 @@ def restore_store(
     replace: bool = False,
     verify: bool = True,
     dry_run: bool = False,
+    on_corrupt: OnCorrupt = "raise",
     plugins: Iterable[object] = (),
     on_progress: OnProgress | None = None,
     cancelled: Cancelled | None = None,
@@ -82,9 +86,12 @@ def restore_store(
         there. A store on a server is never replaced.
     :param verify: read the new store and compare it with what the backup was verified to hold.
     :param dry_run: check the backup, and whether it may go there; write nothing.
+    :param on_corrupt: where the file of one backend is loaded into another: with ``"skip"`` what cannot be
+        decoded is left out. A file that is put back holds it as it is.
     :param plugins: as for :func:`moltnet_core.opening.open_store`.
     :raises InvalidBackupError: the backup is damaged, or is none.
     :raises StoreNotEmptyError: there is a store that holds data.
+    :raises CopyRefusedError: the same, or the place cannot hold what is in the backup's file. Nothing was written.
     :raises StoreBusyError: somebody has the file open that is to be replaced. Not everybody can be seen: stop whoever
         uses it first.
     :raises StorageFullError: no space is left.
@@ -94,7 +101,7 @@ def restore_store(
     folder, plugins = Path(backup), tuple(plugins)
     manifest = Manifest.read(folder)
     backend, settings = resolve_location(to, plugins=plugins)
-    restore = _Restore(folder, manifest, backend, plugins, Work(on_progress, cancelled), verify=verify)
+    restore = _Restore(folder, manifest, backend, plugins, verify, on_corrupt, on_progress, cancelled)
     if backend.backup_file is None:
         return restore.into_store(to, replace=replace, dry_run=dry_run)
     place = backend.backup_file.place(settings)
@@ -133,17 +140,21 @@ class _Restore:
         manifest: Manifest,
         backend: Backend,
         plugins: tuple[object, ...],
-        work: Work,
-        *,
         verify: bool,
+        on_corrupt: OnCorrupt,
+        on_progress: OnProgress | None,
+        cancelled: Cancelled | None,
     ) -> None:
         self._folder = folder
         self._manifest = manifest
         self._data = folder / manifest.file
         self._backend = backend
         self._plugins = plugins
-        self._work = work
         self._verify = verify
+        self._on_corrupt = on_corrupt
+        self._on_progress = on_progress
+        self._cancelled = cancelled
+        self._work = Work(on_progress, cancelled)
 
     # -- into a file ---------------------------------------------------------------------------------
 
@@ -198,8 +209,10 @@ class _Restore:
         with open_store(to, plugins=self._plugins) as store:
             try:
                 truncated = self._load(store)
-            except StoreNotEmptyError as error:
-                raise StoreNotEmptyError(f"{error}{_NOT_REPLACED if replace else ''}") from None
+            except (StoreNotEmptyError, CopyRefusedError) as error:
+                if replace:
+                    error.add_note(_NOT_REPLACED)
+                raise
         return RestoreResult(self._manifest, None, truncated, self._verify)
 
     # -- the backup ----------------------------------------------------------------------------------
@@ -256,7 +269,15 @@ class _Restore:
         if self._manifest.form == "export":
             return load_export(store, self._data, self._work, verify=self._verify, dry_run=dry_run).truncated
         with self._as_store() as source:
-            raise NotImplementedError(source)
+            return copy_store(
+                source,
+                store,
+                verify=self._verify,
+                dry_run=dry_run,
+                on_corrupt=self._on_corrupt,
+                on_progress=self._on_progress,
+                cancelled=self._cancelled,
+            ).truncated
 
     def _compare(self, store: Store) -> None:
         """Compare a store of the backup's own backend with what the backup was verified to hold."""

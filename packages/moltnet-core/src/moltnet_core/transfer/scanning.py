@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from attrs import frozen
 
-from moltnet_core.errors import CorruptRecordError, VerificationError
+from moltnet_core.errors import VerificationError
 from moltnet_core.records import LOAD_ORDER
 from moltnet_core.store import Store
+from moltnet_core.transfer.comparing import readable
 from moltnet_core.transfer.digest import Digester, StoreDigest
 from moltnet_core.transfer.progress import Work, records_in
 
 __all__ = ["Scanned", "compare_digests", "scan_digest"]
-
-_BATCH = 1000
 
 
 @frozen
@@ -33,26 +34,16 @@ def scan_digest(store: Store, time_digits: int, work: Work, phase: str) -> Scann
     :param time_digits: fractional digits of a second that count, 9 or 6.
     :param phase: what to call it in progress.
     """
-    corrupt = 0
-
-    def count(_: CorruptRecordError) -> None:
-        nonlocal corrupt
-        corrupt += 1
-
+    corrupt = Counter[str]()
     total = records_in(store.counts())
     if total:  # of an empty store there is nothing to tell
         work.begin(phase, total)
-    digester, waiting = Digester(time_digits), 0
-    with store.snapshot() as snapshot:
-        for record in snapshot.records(on_corrupt="skip", on_skipped=count):
-            digester.add(record)
-            waiting += 1
-            if waiting == _BATCH:
-                work.step(waiting, record.kind)
-                waiting = 0
-    if waiting:
-        work.step(waiting)
-    return Scanned(digester.digest(), corrupt)
+    digester = Digester(time_digits)
+    with store.snapshot() as view:
+        for kind in LOAD_ORDER:
+            for record in readable(view, kind, work, lambda error: corrupt.update([error.table])):
+                digester.add(record)
+    return Scanned(digester.digest(), corrupt.total())
 
 
 def compare_digests(wanted: StoreDigest, found: Scanned, corrupt: int = 0) -> None:
