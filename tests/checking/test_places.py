@@ -24,6 +24,8 @@ from moltnet_core import (
     open_store,
 )
 from moltnet_core.errors import CancelledError
+from moltnet_postgres.connections import PostgresSession
+from moltnet_postgres.driver import PostgresDriver
 from moltnet_sqlite.engine import has_wal_reset_bug, sqlite3
 
 
@@ -226,3 +228,16 @@ def test_whatever_is_damaged_is_a_finding_and_no_error(kind: type[SQLitePlace | 
         found += report.worst == "error"
         assert place.path.read_bytes() == damaged
     assert found > 20
+
+
+def test_a_look_at_everything_may_take_longer_than_a_call() -> None:
+    place = PostgresPlace()
+    make(place)
+    with open_store(f"{place.url}&call_timeout=1", environ={}) as store:
+        assert isinstance(store.driver, PostgresDriver)
+        with store.driver._reading() as connection:
+            session = PostgresSession(connection)
+            with session.unhurried():
+                assert session.fetch("SELECT 1 FROM pg_sleep(1.5)") == [(1,)]
+        with pytest.raises(StoreUnavailableError), store.driver._reading() as connection:
+            PostgresSession(connection).fetch("SELECT 1 FROM pg_sleep(1.5)")

@@ -299,7 +299,7 @@ class SupportsWatch(Protocol):
 class SupportsCheck(Protocol):
     """A driver that can tell how its engine, files and schema are. Not a power that is declared: nobody plans by it."""
 
-    def check(self, check: Check) -> None:
+    def check_engine(self, check: Check) -> None:
         """Note in ``check.found`` what is wrong; change nothing."""
         ...
 
@@ -311,7 +311,7 @@ class SupportsRecordCheck(Protocol):
     It begins with what :func:`moltnet_core.checking.tallying.check_records` finds, and does at least that.
     """
 
-    def check(self, check: Check) -> None:
+    def check_records(self, check: Check) -> None:
         """Note in ``check.found`` what is wrong with what the snapshot holds."""
         ...
 

@@ -53,8 +53,8 @@ class JSONSnapshot(TablesSnapshot):
         super().__init__(*tables.frozen_rows())
         self._loose = loose
 
-    def check(self, check: Check) -> None:
+    def check_records(self, check: Check) -> None:
         """See :class:`moltnet_core.driver.SupportsRecordCheck`."""
         for each in self._loose:
             check.found.add(each.code, each.kind, each.id, each.detail)
-        super().check(check)
+        super().check_records(check)

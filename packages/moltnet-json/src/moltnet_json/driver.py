@@ -236,7 +236,7 @@ class JSONDriver(Driver):
             "messages": str(self.counts().messages),
         }
 
-    def check(self, check: Check) -> None:
+    def check_engine(self, check: Check) -> None:
         """See :class:`moltnet_core.driver.SupportsCheck`."""
         from moltnet_core.checking import check_permissions
 

@@ -172,7 +172,7 @@ class TablesSnapshot:
         found = self._ids[kind].window(None, key, limit)
         return [rows[place[1] if by_time else place].record() for place in found]
 
-    def check(self, check: Check) -> None:
+    def check_records(self, check: Check) -> None:
         """See :class:`moltnet_core.driver.SupportsRecordCheck`. Artifacts are not stored, and so never wrong."""
         from moltnet_core.checking import check_records
 

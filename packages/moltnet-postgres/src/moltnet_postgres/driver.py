@@ -113,12 +113,11 @@ class PostgresDriver(SqlDriver):
             described = self._server.describe(connection)
         return described | {"connections": f"at most {self._settings.pool_size} at once"}
 
-    def check(self, check: Check) -> None:
+    def check_engine(self, check: Check) -> None:
         """See :class:`moltnet_core.driver.SupportsCheck`."""
         from moltnet_postgres.checking import check_engine
 
-        with Unit(self._pool, self._dialect, None) as connection:
-            check_engine(connection, self._server.schema, check)
+        check_engine(self._reading, self.session_class, self._server.schema, check)
 
     def close(self) -> None:
         self._connections.close()

@@ -267,7 +267,9 @@ class SqlDriver(Driver):
         from moltnet_sql.checking import Looking, repair_all
 
         with self._reading() if moved is None else self._alone() as connection:
-            return repair_all(Looking(self.session_class(connection), self._tools), codes, check, moved)
+            session = self.session_class(connection)
+            with session.unhurried():
+                return repair_all(Looking(session, self._tools), codes, check, moved)
 
     @contextmanager
     def _alone(self) -> Iterator[Any]:

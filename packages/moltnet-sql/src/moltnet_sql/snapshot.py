@@ -73,11 +73,11 @@ class SqlSnapshot:
             self._position = ids[-1]
         return found
 
-    def check(self, check: Check) -> None:
+    def check_records(self, check: Check) -> None:
         """See :class:`moltnet_core.driver.SupportsRecordCheck`."""
         from moltnet_sql.checking import Looking, check_all
 
-        with translated(self._dialect):
+        with translated(self._dialect), self._session.unhurried():
             try:
                 check_all(Looking(self._session, self._tools), self, check)
             finally:

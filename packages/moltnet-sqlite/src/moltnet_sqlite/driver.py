@@ -67,7 +67,7 @@ class SQLiteDriver(SqlDriver):
         with Unit(self._connections, self._dialect, None) as connection:
             back_up(connection, destination)
 
-    def check(self, check: Check) -> None:
+    def check_engine(self, check: Check) -> None:
         """See :class:`moltnet_core.driver.SupportsCheck`."""
         from moltnet_sqlite.checking import check_engine
 

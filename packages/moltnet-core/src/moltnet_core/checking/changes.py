@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import base64
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from attrs import field, frozen
 
-from moltnet_core.errors import StorageIOError
 from moltnet_core.files import storage_error, sync
 from moltnet_core.serialization import dumps
 
@@ -65,31 +64,23 @@ class Moved:
         """How many rows it took."""
         return sum(self._lines)
 
-    def take(self, table: str, rows: Iterable[Mapping[str, Any]]) -> None:
+    def take(self, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
         """Write rows and sync them. They may be deleted once this returns.
 
         :raises StorageFullError: there is no room for them; so for other errors of the file system.
         """
-        lines = [
-            dumps({"table": table, "columns": {name: _plain(value) for name, value in row.items()}}) for row in rows
-        ]
-        if not lines:
+        if not rows:
             return
         flags = os.O_WRONLY | os.O_APPEND | (os.O_CREAT | os.O_EXCL if not self._lines else 0)
         try:
-            descriptor = os.open(self.path, flags, 0o600)
-            try:
-                content = "".join(f"{line}\n" for line in lines).encode("utf-8", "surrogatepass")
-                written = os.write(descriptor, content)
-                if written != len(content):
-                    raise StorageIOError(f"{self.path} could not be written whole")
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+            with os.fdopen(os.open(self.path, flags, 0o600), "ab") as file:
+                for row in rows:
+                    line = dumps({"table": table, "columns": {name: _plain(value) for name, value in row.items()}})
+                    file.write(f"{line}\n".encode("utf-8", "surrogatepass"))
+                file.flush()
+                os.fsync(file.fileno())
             if not self._lines:
                 sync(self.path.parent)
         except OSError as error:
-            if isinstance(error, StorageIOError):
-                raise
             raise storage_error(f"{self.path} cannot be written", error) from None
-        self._lines.append(len(lines))
+        self._lines.append(len(rows))

@@ -131,7 +131,7 @@ def _prepare(store: Store, found: Findings, deep: bool, work: Work) -> Check:
 def _check_engine(store: Store, check: Check) -> None:
     if isinstance(store.driver, SupportsCheck):
         check.work.begin("check engine")
-        store.driver.check(check)
+        store.driver.check_engine(check)
 
 
 def _check_records(store: Store, check: Check) -> None:
@@ -139,6 +139,6 @@ def _check_records(store: Store, check: Check) -> None:
     check.work.begin("check", records_in(driver.counts()))
     with driver.snapshot() as view:
         if isinstance(view, SupportsRecordCheck):
-            view.check(check)
+            view.check_records(check)
         else:
             check_artifacts(check, driver, check_records(check, view))
