@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from typing import Any, Final
 
 from attrs import frozen
@@ -66,7 +66,7 @@ def check_conversations(look: Looking, check: Check) -> None:
     _check_rooms(look, check)
 
 
-def counter_drifts(look: Looking, of: Conversations, only: Sequence[str] | None = None) -> Iterator[Drift]:
+def counter_drifts(look: Looking, of: Conversations, only: Set[Any] | None = None) -> Iterator[Drift]:
     """The conversations whose ``message_count`` is wrong.
 
     :param only: ask of these alone.
@@ -79,7 +79,7 @@ def counter_drifts(look: Looking, of: Conversations, only: Sequence[str] | None 
         yield Drift(of, key, stored, counted_now)
 
 
-def last_message_drifts(look: Looking, of: Conversations, only: Sequence[str] | None = None) -> Iterator[Drift]:
+def last_message_drifts(look: Looking, of: Conversations, only: Set[Any] | None = None) -> Iterator[Drift]:
     """The conversations whose ``last_message_at`` is wrong. The engine finds those that may be; each is looked at."""
     dialect = look.dialect
     key = dialect.time_key("created_at")
@@ -98,14 +98,9 @@ def last_message_drifts(look: Looking, of: Conversations, only: Sequence[str] | 
             yield Drift(of, own_id, before or "no time", after)
 
 
-def _rows(look: Looking, sql: str, only: Sequence[str] | None) -> Iterator[Sequence[Any]]:
-    if only is None:
-        # Repairs change what the query reads, so the faulty ones are gathered first; others are not held.
-        yield from list(look.stream(sql))
-        return
-    for row in list(look.stream(sql)):
-        if row[0] in only:
-            yield row
+def _rows(look: Looking, sql: str, only: Set[Any] | None) -> list[Sequence[Any]]:
+    """What a query finds. It is few rows, and repairs change what the query reads, so they are gathered first."""
+    return [row for row in look.stream(sql) if only is None or row[0] in only]
 
 
 def _text(look: Looking, value: Any) -> str | None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from attrs import frozen
+
 from moltnet_core.checking import Change, Check, Moved
 from moltnet_core.errors import CorruptRecordError, CorruptStoreError
 from moltnet_core.records import RecordKind
@@ -17,6 +19,7 @@ from moltnet_sql.checking.indexes import index_faults
 from moltnet_sql.checking.looking import AT_ONCE, Looking
 from moltnet_sql.checking.messages import ArtifactFault, MessagePass, stray_artifacts
 from moltnet_sql.checking.participants import participant_faults
+from moltnet_sql.schema import TABLES
 
 __all__ = ["REPAIRS", "repair_all"]
 
@@ -41,6 +44,16 @@ def repair_all(look: Looking, codes: frozenset[str], check: Check, moved: Moved 
     :param look: in a transaction beside which nobody else writes, or with ``moved=None`` in one that reads.
     """
     return _Repair(look, codes, check, moved).run()
+
+
+@frozen
+class _Gone:
+    """A message that cannot be decoded, as its columns have it."""
+
+    id: Any
+    kind: Any
+    thread_id: Any
+    dm_id: Any
 
 
 class _Repair:
@@ -75,11 +88,12 @@ class _Repair:
     # -- what is moved -------------------------------------------------------------------------------
 
     def _move_undecodable(self) -> None:
-        messages: list[Sequence[Any]] = []
+        messages: list[_Gone] = []
 
         def see(entry: object, row: Sequence[Any]) -> None:
             if isinstance(entry, CorruptRecordError):
-                messages.append(row)
+                columns = dict(zip(TABLES["messages"], row, strict=True))
+                messages.append(_Gone(row[0], columns["target_kind"], columns["thread_id"], columns["dm_id"]))
 
         for _ in MessagePass(self._look, see).run(lambda count: self._check.work.step(count, RecordKind.MESSAGE)):
             pass
@@ -89,18 +103,18 @@ class _Repair:
             for row in look.stream(f"SELECT {look.columns('agents')} FROM {look.name('agents')}")
             if isinstance(look.rows.decoded("agents", look.rows.agent_record, row), CorruptRecordError)
         ]
-        message_ids = [row[0] for row in messages if isinstance(row[0], str)]
+        message_ids = [message.id for message in messages if isinstance(message.id, str)]
         artifacts = [row[0] for row in look.by_keys("artifacts", "message_id", message_ids, "id")]
         self._move("undecodable", "artifact", "artifacts", "id", artifacts)
-        self._move("undecodable", "message", "messages", "id", [row[0] for row in messages])
+        self._move("undecodable", "message", "messages", "id", [message.id for message in messages])
         self._move("undecodable", "agent", "agents", "agent_id", agents)
         if self._writes:
             self._settle(messages)
 
-    def _settle(self, gone: Sequence[Sequence[Any]]) -> None:
+    def _settle(self, gone: Sequence[_Gone]) -> None:
         """Count and date the conversations anew of which messages have gone."""
-        threads = sorted({row[4] for row in gone if row[2] == "thread" and isinstance(row[4], str)})
-        dms = sorted({row[6] for row in gone if row[2] == "dm" and isinstance(row[6], str)})
+        threads = {each.thread_id for each in gone if each.kind == "thread"}
+        dms = {each.dm_id for each in gone if each.kind == "dm"}
         for of, ids in ((KINDS["thread"], threads), (KINDS["dm"], dms)):
             if ids:
                 self._set("undecodable", "message_count", list(counter_drifts(self._look, of, ids)))
