@@ -273,6 +273,12 @@ def _odd(content: Json) -> None:
     content["rooms"]["general"]["members"].append("a member")
 
 
+def _one_too_many(content: Json) -> None:
+    """A message of a room cannot be read, and a thread counts one more than it has."""
+    content["room_messages"]["general"][0]["parts"] = 5
+    content["threads"]["t1"]["message_count"] = 3
+
+
 def _noted(content: Json) -> None:
     """A DM of which the extension holds what does not follow from its messages, and a message that cannot be read."""
     content["moltnet_ext"]["dms"] = {"d1": {"network_id": "far", "fqid": "molt://far/dms/d1", "message_count": 2}}
@@ -324,6 +330,11 @@ IN_JSON = [
         "message-of-no-shape",
         lambda content: content["room_messages"]["general"].insert(0, "text"),
         {("undecodable", "message"): ["room_messages[general][0]"]},
+    ),
+    JSONFault(
+        "message-undecodable-elsewhere",
+        _one_too_many,
+        {("undecodable", "message"): ["m1"], ("counter-drift", "thread"): ["t1"]},
     ),
     JSONFault("dm-message-undecodable", _noted, {("undecodable", "message"): ["d_1"]}),
     JSONFault(

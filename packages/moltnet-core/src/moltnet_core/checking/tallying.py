@@ -95,12 +95,12 @@ class _Tallying:
             self._found.add("orphan", "thread", key, f"its room {entry.value.room_id} does not exist")
 
     def _see_unread(self, entry: CorruptRecordError) -> None:
-        tally = self._tallies.get(self._conversation_of(entry) or ("", None))
-        if tally is None:
+        place = self._conversation_of(entry)
+        if place is None:
             self._lost += 1
-        else:
-            tally.count += 1
-            tally.unread += 1
+        elif place in self._tallies:  # a room counts nothing
+            self._tallies[place].count += 1
+            self._tallies[place].unread += 1
 
     def _see_message(self, entry: Record) -> None:
         message = entry.value
