@@ -17,6 +17,7 @@ from tests.postgres.shared import shared_server
 
 from moltnet_cli.app import cli
 from moltnet_core import errors
+from moltnet_core.checking import FAULTS
 from moltnet_core.config import describe
 from moltnet_core.plugins import hookspecs, installed_backends, load_backend
 
@@ -75,6 +76,40 @@ from moltnet_core import Actor, Message, Part, Room, Target, open_store
 with open_store("sqlite:///moltnet.db") as store:
     store.create_room(Room("general", "local"))
     store.append_message(Message("local", Target.room("general"), Actor("agent", "a"), [Part("text", "hello")]))
+""",
+    "check.md": """
+from moltnet_core import Actor, Message, Part, Room, Target, open_store
+with open_store("sqlite:///moltnet.db") as store:
+    store.create_room(Room("general", "local"))
+    dm = Target("dm", dm_id="d1", participant_ids=("a", "b"))
+    store.append_message(Message("local", dm, Actor("agent", "a"), [Part("text", "hello")]))
+from moltnet_sqlite.engine import sqlite3
+connection = sqlite3.connect("moltnet.db", isolation_level=None)
+connection.execute("UPDATE dm_conversations SET last_message_at = '2020-01-01T00:00:00Z'")
+connection.execute("INSERT INTO dm_participants VALUES ('d1', 'mallory')")
+connection.close()
+""",
+    # A server that was killed, so that a -wal is left, and faults that are older.
+    "after-a-crash.md": """
+import os, subprocess, sys
+writer = '''
+import os, signal
+from moltnet_core import Actor, Message, Part, Room, Target, open_store
+from moltnet_sqlite.engine import sqlite3
+store = open_store("sqlite:///moltnet.db")
+store.create_room(Room("general", "local"))
+target = Target("thread", room_id="general", thread_id="t1")
+parts = [Part("text", "hello")]
+for number in range(5):
+    store.append_message(Message("local", target, Actor("agent", "a"), parts, id=f"m{number}"))
+store.append_message(Message("local", Target.room("general"), Actor("agent", "a"), parts))
+connection = sqlite3.connect("moltnet.db", isolation_level=None)
+connection.execute("UPDATE threads SET message_count = 7")
+connection.execute("UPDATE messages SET parts_json = '[' WHERE id = 'm2'")
+os.kill(os.getpid(), signal.SIGKILL)
+'''
+assert subprocess.run([sys.executable, "-c", writer]).returncode == -9
+assert os.path.getsize("moltnet.db-wal") > 0
 """,
     "json.md": """
 from moltnet_core import Actor, Message, Part, Room, Target, open_store
@@ -222,3 +257,12 @@ def test_links_to_files_lead_somewhere(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     for target in re.findall(r"\]\(([^)#:]+?)(?:#[^)]*)?\)", text):
         assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_every_fault_is_documented_as_the_catalogue_says() -> None:
+    page = (ROOT / "docs" / "check.md").read_text(encoding="utf-8")
+    section = r"^### (\S+)\n\n\*\*(\w+)(, repairable)?\.\*\* (.*)\n\n\*Repair:\* (.*)$"
+    assert re.findall(section, page, re.MULTILINE) == [
+        (fault.code, str(fault.severity).capitalize(), ", repairable" * fault.repairable, fault.meaning, fault.repair)
+        for fault in FAULTS.values()
+    ]

@@ -22,6 +22,7 @@ from .sqlite_case import DATABASES, SQLiteCase, fresh, url_of
 
 # These need the fixtures throughout. Without them test_fixtures.py says so, in one skipped test.
 _ABOUT_FIXTURES = (
+    "checked",
     "truth",
     "served",
     "read_only",

@@ -43,6 +43,8 @@ VERBS: Final = {
     "send": "Append a message to a conversation.",
     "copy": "Copy a store into another of any kind.",
     "verify": "Compare two stores, or show the digest of one.",
+    "check": "Look for everything that can be wrong in the store.",
+    "repair": "Put right some of what check finds.",
     "export": "Write everything into a file, one JSON object a line.",
     "import": "Load such a file into an empty store.",
     "backup": "Copy the store while it is in use.",

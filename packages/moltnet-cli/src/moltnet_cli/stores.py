@@ -18,12 +18,14 @@ from moltnet_cli.options import Globals, globals_of
 from moltnet_cli.rendering import note, warn
 
 if TYPE_CHECKING:
-    from moltnet_core import Backend, StorageConfig, Store
+    from moltnet_core import Backend, CheckReport, StorageConfig, Store
+    from moltnet_core.transfer.progress import OnProgress
 
 __all__ = [
     "Location",
     "Surroundings",
     "announce",
+    "checking",
     "locate",
     "locate_url",
     "on_warning",
@@ -219,6 +221,22 @@ def reading(ctx: click.Context, location: Location | None = None) -> Iterator[St
     read_only = Power.READ_ONLY in found.backend.powers
     with _open(found, read_only=read_only, migrate=False) as store:
         yield store
+
+
+def checking(ctx: click.Context, *, deep: bool, on_progress: OnProgress | None) -> CheckReport:
+    """Check the store, and where it comes from a configuration file, that too.
+
+    :raises StoreUnavailableError: there is none, or it cannot be reached.
+    """
+    from moltnet_core import Trait, check_location
+
+    found = locate(ctx)
+    if Trait.PERSISTENT in found.backend.traits:
+        _refuse_missing(ctx, found)
+    options = globals_of(ctx)
+    if options.store:
+        return check_location(found.config, deep=deep, on_progress=on_progress)
+    return check_location(config_file=options.config_file, deep=deep, on_progress=on_progress)
 
 
 @contextmanager

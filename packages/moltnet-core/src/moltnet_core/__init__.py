@@ -13,6 +13,15 @@ if TYPE_CHECKING:
     from moltnet_core.async_snapshot import AsyncSnapshot
     from moltnet_core.async_store import AsyncStore
     from moltnet_core.backend import Backend, BackupFile, Power, Trait
+    from moltnet_core.checking import (
+        Change,
+        CheckReport,
+        Finding,
+        RepairReport,
+        check_location,
+        check_store,
+        repair_store,
+    )
     from moltnet_core.config import StorageConfig
     from moltnet_core.errors import (
         AgentCredentialError,
@@ -111,6 +120,8 @@ __all__ = [
     "BackendNotFoundError",
     "BackupFile",
     "CancelledError",
+    "Change",
+    "CheckReport",
     "ConfigError",
     "CopyRefusedError",
     "CopyResult",
@@ -125,6 +136,7 @@ __all__ = [
     "DuplicateBackendError",
     "DuplicateMessageError",
     "ExportResult",
+    "Finding",
     "ImportResult",
     "InvalidBackupError",
     "InvalidCursorError",
@@ -149,6 +161,7 @@ __all__ = [
     "Record",
     "RecordConflictError",
     "RecordKind",
+    "RepairReport",
     "RestoreResult",
     "Room",
     "RoomExistsError",
@@ -175,6 +188,8 @@ __all__ = [
     "VerificationError",
     "back_up_store",
     "check_export",
+    "check_location",
+    "check_store",
     "copy_store",
     "export_store",
     "from_json",
@@ -182,6 +197,7 @@ __all__ = [
     "import_store",
     "open_async_store",
     "open_store",
+    "repair_store",
     "restore_store",
     "store_digest",
     "to_json",
@@ -197,6 +213,15 @@ _NAMES = {
         "BackupFile",
         "Power",
         "Trait",
+    ),
+    "checking": (
+        "Change",
+        "CheckReport",
+        "Finding",
+        "RepairReport",
+        "check_location",
+        "check_store",
+        "repair_store",
     ),
     "config": ("StorageConfig",),
     "errors": (

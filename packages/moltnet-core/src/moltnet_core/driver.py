@@ -23,7 +23,7 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from attrs import frozen
 
@@ -41,6 +41,9 @@ from moltnet_core.types import (
     Thread,
 )
 
+if TYPE_CHECKING:
+    from moltnet_core.checking import Change, Check, Moved
+
 __all__ = [
     "Appended",
     "Driver",
@@ -49,7 +52,10 @@ __all__ = [
     "Lookup",
     "NewMessage",
     "SupportsBackup",
+    "SupportsCheck",
     "SupportsMigrations",
+    "SupportsRecordCheck",
+    "SupportsRepair",
     "SupportsWatch",
 ]
 
@@ -318,4 +324,50 @@ class SupportsWatch(Protocol):
 
     def wait_for_change(self, timeout: float) -> bool:
         """Wait up to ``timeout`` seconds for somebody's commit; whether there was one."""
+        ...
+
+
+@runtime_checkable
+class SupportsCheck(Protocol):
+    """A driver that can tell how its engine, files and schema are. Not a power that is declared: nobody plans by it."""
+
+    def check_engine(self, check: Check) -> None:
+        """Note in ``check.found`` what is wrong; change nothing."""
+        ...
+
+
+@runtime_checkable
+class SupportsRecordCheck(Protocol):
+    """A :class:`DriverSnapshot` that checks all records itself, better than by scanning.
+
+    It begins with what :func:`moltnet_core.checking.tallying.check_records` finds, and does at least that.
+    """
+
+    def check_records(self, check: Check) -> None:
+        """Note in ``check.found`` what is wrong with what the snapshot holds."""
+        ...
+
+
+@runtime_checkable
+class SupportsRepair(Protocol):
+    """A driver that can put right some of what a check finds. Not a power that is declared: ``repair`` asks."""
+
+    @property
+    def repairs(self) -> frozenset[str]:
+        """The codes that it takes, of those that :data:`moltnet_core.checking.faults.FAULTS` calls repairable."""
+        ...
+
+    @property
+    def beside(self) -> Path | None:
+        """The store's file, beside which a backup and what is moved out of it go; ``None`` for a server."""
+        ...
+
+    def repair(self, codes: frozenset[str], check: Check, moved: Moved | None) -> Sequence[Change]:
+        """Put right everything of some codes, in one transaction that nobody else writes beside.
+
+        :param codes: of :attr:`repairs`.
+        :param check: for its migrations, and to be told of progress.
+        :param moved: takes what is taken out of the store, before it goes; ``None``: only say what would be done.
+        :returns: what was, or would be, done; nothing where there is nothing to do, and then nothing is written.
+        """
         ...

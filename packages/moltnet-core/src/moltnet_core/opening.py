@@ -97,7 +97,11 @@ def open_store(
 
 
 def resolve_location(
-    location: str | StorageConfig | None = None, *, plugins: Iterable[object] = ()
+    location: str | StorageConfig | None = None,
+    *,
+    plugins: Iterable[object] = (),
+    config_file: str | os.PathLike[str] | None = None,
+    environ: Mapping[str, str] | None = None,
 ) -> tuple[Backend, Any, bool]:
     """The backend and its settings of the store that :func:`open_store` would open, and whether read-only.
 
@@ -107,7 +111,9 @@ def resolve_location(
     :raises BackendNotFoundError: the backend is not installed.
     :raises BackendLoadError: the backend cannot be loaded.
     """
-    backend, _, settings, read_only = _resolve(location, tuple(plugins), None, os.environ)
+    backend, _, settings, read_only = _resolve(
+        location, tuple(plugins), config_file, os.environ if environ is None else environ
+    )
     return backend, settings, read_only
 
 

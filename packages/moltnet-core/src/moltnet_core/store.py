@@ -194,6 +194,11 @@ class Store(Walks):
         """The driver, for what a backend's own package offers beyond the contract."""
         return self._driver
 
+    @property
+    def migrations(self) -> tuple[Migration, ...]:
+        """The migrations that this software knows for the store, those that are applied and those that are not."""
+        return self._migrations
+
     def __enter__(self) -> Store:
         return self
 

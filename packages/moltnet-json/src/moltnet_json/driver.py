@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from attrs import frozen
 
@@ -19,13 +19,18 @@ from moltnet_core.files import publish
 from moltnet_core.listings import Listing
 from moltnet_core.records import Counts, LoadResult
 from moltnet_core.types import AgentRegistration, Room, Start
+from moltnet_json.checking import JSONSnapshot, loose_ends
 from moltnet_json.document import NEW, Document
 from moltnet_json.files import Stamp, find_file, look_for, read_file
 from moltnet_json.locked import SnapshotFile
+from moltnet_json.repairing import REPAIRS, Repair
 from moltnet_json.settings import JSONSettings
 from moltnet_json.staging import stage
 from moltnet_json.tabling import tables_of
 from moltnet_memory import Changes, Tables, TablesReader
+
+if TYPE_CHECKING:
+    from moltnet_core.checking import Change, Check, Moved
 
 __all__ = ["JSONDriver"]
 
@@ -211,7 +216,7 @@ class JSONDriver(Driver):
     @contextmanager
     def snapshot(self) -> Iterator[DriverSnapshot]:
         with self._reading() as state:
-            view = state.reader.snapshot()
+            view = JSONSnapshot(state.tables, tuple(loose_ends(state.document, state.tables)))
         yield view
 
     # -- life ----------------------------------------------------------------------------------------
@@ -230,6 +235,40 @@ class JSONDriver(Driver):
             "size": f"{look_for(self._path).st_size} bytes",
             "messages": str(self.counts().messages),
         }
+
+    def check_engine(self, check: Check) -> None:
+        """See :class:`moltnet_core.driver.SupportsCheck`."""
+        from moltnet_core.checking import check_permissions
+
+        check_permissions(check.found, [self._path])
+
+    @property
+    def repairs(self) -> frozenset[str]:
+        """See :class:`moltnet_core.driver.SupportsRepair`."""
+        return REPAIRS
+
+    @property
+    def beside(self) -> Path:
+        """See :class:`moltnet_core.driver.SupportsRepair`."""
+        return self._path
+
+    def repair(self, codes: frozenset[str], check: Check, moved: Moved | None) -> Sequence[Change]:
+        """See :class:`moltnet_core.driver.SupportsRepair`."""
+        if moved is None:
+            with self._reading() as state:
+                return Repair(state.document, state.tables, codes, None).run()
+        self._check_process()
+        if self._file is None:
+            raise ReadOnlyStoreError
+        with self._turn, self._reading() as state:
+            try:
+                changes = Repair(state.document, state.tables, codes, moved).run()
+                check.work.step(0)
+                if state.document.is_staged:
+                    self._file.replace(state.document.content())
+            finally:
+                self._state = None  # the file says what came of it
+        return changes
 
     def ping(self) -> None:
         self._check_process()

@@ -7,7 +7,7 @@ place; if it never came to be, :meth:`discard` drops it.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Set
 from typing import Any, Generic, TypeVar
 
 from moltnet_core.serialization import dumps
@@ -54,6 +54,10 @@ class _Texts(Generic[T, S]):
 
     def __contains__(self, key: str) -> bool:
         return key in self._texts
+
+    def keys(self) -> Set[str]:
+        """The ids, without what is staged."""
+        return self._texts.keys()
 
     @property
     def is_empty(self) -> bool:
@@ -140,10 +144,15 @@ class Records(_Texts[bytes, bytes | None]):
 
 
 class Lists(_Texts[bytearray, list[bytes]]):
-    """An object whose members are lists that only grow: their texts, by id, in the order of the file.
+    """An object whose members are lists: their texts, by id, in the order of the file.
 
-    A text has the key before it, and is without the bracket that closes it. Staged are elements to come.
+    A text has the key before it, and is without the bracket that closes it. Staged are elements to come, and whole
+    lists without some of their elements.
     """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._without: dict[str, bytearray] = {}
 
     def read(self, scanner: Scanner) -> dict[str, list[Any]]:
         """Take what the file holds; its values by id.
@@ -172,11 +181,35 @@ class Lists(_Texts[bytearray, list[bytes]]):
         """Stage elements for the end of a list, or without elements an empty list if there is none."""
         self._staged.setdefault(key, []).extend(texts)
 
+    def elements(self, key: str) -> list[str]:
+        """The texts of a list's elements."""
+        scanner = Scanner(self._texts[key].decode() + "]")
+        scanner.string()
+        scanner.peek()
+        scanner.position += 1  # the colon
+        return [scanner.value()[1] for _ in scanner.elements()]
+
+    def remove(self, key: str, positions: Collection[int]) -> None:
+        """Stage that elements of a list go."""
+        kept = [text for position, text in enumerate(self.elements(key)) if position not in positions]
+        self._without[key] = bytearray(encoded(key) + b":[" + ",".join(kept).encode())
+
+    @property
+    def is_staged(self) -> bool:
+        """Whether there is anything to settle."""
+        return bool(self._staged or self._without)
+
+    def discard(self) -> None:
+        """Drop what is staged."""
+        super().discard()
+        self._without = {}
+
     def render(self) -> Iterator[bytes | bytearray]:
         """The text, in pieces, with what is staged."""
         yield b"{"
         between = b""
-        for key, text in self._texts.items():
+        for key, own in self._texts.items():
+            text = self._without.get(key, own)
             yield between
             yield text
             more = self._staged.get(key)
@@ -196,6 +229,8 @@ class Lists(_Texts[bytearray, list[bytes]]):
 
     def settle(self) -> None:
         """Put in place what is staged."""
+        self._texts.update(self._without)
+        self._without = {}
         for key, more in self._staged.items():
             text = self._texts.setdefault(key, bytearray(encoded(key) + b":["))
             if more:

@@ -100,7 +100,7 @@ class _Tabling:
         moment = known.get("created_at")
         if type(moment) is not str:
             moment = NO_TIME_TEXT
-        return CorruptRow(table, own_id, problem, (kind, conversation_id), moment)
+        return CorruptRow(table, own_id, problem, (kind, conversation_id), moment, index)
 
     def _read_records(self, kind: RecordKind, table: str, read: Callable[[Any, str], Row]) -> None:
         for key, value in self._of(table).items():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from moltnet_core.driver import Lookup
 from moltnet_core.errors import CorruptRecordError, InvalidCursorError
@@ -24,6 +24,9 @@ from moltnet_core.types import START, Start
 from moltnet_memory.index import Index
 from moltnet_memory.rows import CorruptRow, MessageRow, Row
 from moltnet_memory.tables import Tables
+
+if TYPE_CHECKING:
+    from moltnet_core.checking import Check
 
 __all__ = ["TablesReader", "TablesSnapshot"]
 
@@ -168,3 +171,13 @@ class TablesSnapshot:
             key = row.place
         found = self._ids[kind].window(None, key, limit)
         return [rows[place[1] if by_time else place].record() for place in found]
+
+    def check_records(self, check: Check) -> None:
+        """See :class:`moltnet_core.driver.SupportsRecordCheck`. Artifacts are not stored, and so never wrong."""
+        from moltnet_core.checking import check_records
+
+        check_records(check, self, self._conversation_of)
+
+    def _conversation_of(self, entry: CorruptRecordError) -> tuple[str, str | None] | None:
+        row = self._rows[RecordKind.MESSAGE].get(entry.record_id)
+        return row.conversation if isinstance(row, CorruptRow) else None

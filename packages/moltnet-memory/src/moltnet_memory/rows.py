@@ -152,6 +152,7 @@ class CorruptRow:
     :param conversation: of a message, the kind and id of its conversation; of a thread, ``room`` and its room's id;
         ``None`` where that is not known.
     :param created_at: of a message: its time, or the year 1.
+    :param position: of a message in a list: its place there.
     """
 
     table: str
@@ -159,6 +160,7 @@ class CorruptRow:
     problem: str
     conversation: tuple[str, str | None] | None = None
     created_at: str = NO_TIME_TEXT
+    position: int | None = None
 
     @property
     def value(self) -> CorruptRecordError:

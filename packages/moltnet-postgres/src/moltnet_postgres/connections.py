@@ -11,7 +11,7 @@ import select
 import socket
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 import psycopg2
@@ -38,6 +38,7 @@ DURABLE: Final = (
 )
 
 _ROWS_AT_ONCE = 500
+_UNHURRIED = 24 * 3600.0  # seconds
 _STATEMENTS_AT_ONCE = 250
 _BYTES_AT_ONCE = 16 * 1024 * 1024  # a server takes less than 1 GiB at once
 
@@ -220,6 +221,15 @@ class PostgresSession(Session):
         finally:
             if not self.connection.closed and self.connection.get_transaction_status() == TRANSACTION_STATUS_INTRANS:
                 self.connection.cursor().execute("CLOSE moltnet_stream")
+
+    @contextmanager
+    def unhurried(self) -> Iterator[None]:
+        usual, self.connection.patience = self.connection.patience, _UNHURRIED
+        try:
+            self.connection.cursor().execute(f"SET LOCAL statement_timeout = {round(_UNHURRIED * 1000)}")
+            yield
+        finally:
+            self.connection.patience = usual
 
     def _covered(self, sql: str) -> str:
         for table, query in (self.connection.covers or {}).items():

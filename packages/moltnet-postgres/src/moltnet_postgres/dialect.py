@@ -110,6 +110,41 @@ class PostgresDialect(Dialect):
     def moment(self, placeholder: str) -> str:
         return f"{placeholder}::timestamptz"
 
+    def column_names(self, table: str) -> tuple[str, Sequence[Any]]:
+        return (
+            "SELECT attname FROM pg_attribute WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped",
+            (self.table(table),),
+        )
+
+    def raw_value(self, column: str) -> str:
+        return f"{quoted(column)}::text" if column.endswith("_at") else quoted(column)
+
+    def stored_indexes(self) -> tuple[str, Sequence[Any]]:
+        query = """
+            SELECT pg_class.relname, pg_get_indexdef(pg_class.oid), indisvalid AND indisready FROM pg_index
+            JOIN pg_class ON pg_class.oid = indexrelid JOIN pg_namespace ON pg_namespace.oid = pg_class.relnamespace
+            WHERE nspname = %s"""
+        return query, (self.schema,)
+
+    def index_condition(self, text: str) -> str:
+        # The server keeps what it has made of a condition, in words of its own.
+        return "where" if text else ""
+
+    def foreign_objects(self) -> tuple[str, Sequence[Any]]:
+        query = """
+            SELECT found.relname, tables.relname, false FROM pg_index
+            JOIN pg_class AS found ON found.oid = indexrelid JOIN pg_class AS tables ON tables.oid = indrelid
+            JOIN pg_namespace ON pg_namespace.oid = tables.relnamespace
+            WHERE nspname = %s AND indisunique AND NOT indisprimary
+            UNION ALL SELECT tgname, tables.relname, true FROM pg_trigger
+            JOIN pg_class AS tables ON tables.oid = tgrelid
+            JOIN pg_namespace ON pg_namespace.oid = tables.relnamespace
+            WHERE nspname = %s AND NOT tgisinternal"""
+        return query, (self.schema, self.schema)
+
+    def lock_tables(self, tables: Sequence[str]) -> str | None:
+        return f"LOCK TABLE {', '.join(self.table(name) for name in tables)} IN SHARE ROW EXCLUSIVE MODE"
+
     def column_exists(self, table: str, column: str) -> tuple[str, Sequence[Any]]:
         return (
             "SELECT 1 FROM pg_attribute WHERE attrelid = to_regclass(%s) AND attname = %s AND NOT attisdropped",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import peewee
 
@@ -18,6 +19,9 @@ from moltnet_postgres.server import Connector, Server
 from moltnet_postgres.settings import PostgresSettings
 from moltnet_sql import SqlDatabase, SqlDriver, SqlMigrationLog, Unit
 from moltnet_sql.schema import TABLES, missing_from
+
+if TYPE_CHECKING:
+    from moltnet_core.checking import Check
 
 __all__ = ["PostgresDriver"]
 
@@ -112,6 +116,12 @@ class PostgresDriver(SqlDriver):
         with Unit(self._pool, self._dialect, None) as connection:
             described = self._server.describe(connection)
         return described | {"connections": f"at most {self._settings.pool_size} at once"}
+
+    def check_engine(self, check: Check) -> None:
+        """See :class:`moltnet_core.driver.SupportsCheck`."""
+        from moltnet_postgres.checking import check_engine
+
+        check_engine(self._reading, self.session_class, self._server.schema, check)
 
     def close(self) -> None:
         self._connections.close()

@@ -107,6 +107,10 @@ class Dialect(ABC):
         """SQL of a time that is a parameter."""
         return placeholder
 
+    def odd_time(self, column: str) -> str | None:
+        """SQL that is true of times which their key may put in the wrong place; ``None`` where there are none."""
+        return None
+
     # -- schema --------------------------------------------------------------------------------------
 
     time_type: ClassVar[str]
@@ -122,6 +126,30 @@ class Dialect(ABC):
 
         :param execute: executes SQL with parameters, and gives the cursor.
         """
+
+    @abstractmethod
+    def column_names(self, table: str) -> tuple[str, Sequence[Any]]:
+        """A query, with its parameters, of the names of all columns that a table has."""
+
+    def raw_value(self, column: str) -> str:
+        """SQL that fetches a column of any name without a value that the driver of the engine cannot hold."""
+        return f'"{column}"'
+
+    @abstractmethod
+    def stored_indexes(self) -> tuple[str, Sequence[Any]]:
+        """A query, with its parameters, of the store's indexes: name, statement, whether it is usable."""
+
+    def index_condition(self, text: str) -> str:
+        """A partial index's condition, from a statement that makes it, as far as it can be compared."""
+        return text
+
+    @abstractmethod
+    def foreign_objects(self) -> tuple[str, Sequence[Any]]:
+        """The same of unique indexes, besides primary keys, and of triggers: name, table, whether it is a trigger."""
+
+    def lock_tables(self, tables: Sequence[str]) -> str | None:
+        """SQL that keeps others from writing to tables until the transaction ends, where beginning did not do that."""
+        return None
 
     # -- errors --------------------------------------------------------------------------------------
 

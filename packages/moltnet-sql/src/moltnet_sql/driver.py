@@ -6,7 +6,8 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import datetime
-from typing import Any, ClassVar, Final, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 
 import peewee
 
@@ -22,11 +23,15 @@ from moltnet_sql.migrations import SqlMigrationLog
 from moltnet_sql.models import make_models
 from moltnet_sql.reading import BY_TIME, Reader, Tools
 from moltnet_sql.rows import Rows
+from moltnet_sql.schema import TABLES
 from moltnet_sql.session import Session
 from moltnet_sql.snapshot import SqlSnapshot
 from moltnet_sql.statements import make_statements
 from moltnet_sql.unit import Pool, Unit
 from moltnet_sql.writing import Writer
+
+if TYPE_CHECKING:
+    from moltnet_core.checking import Change, Check, Moved
 
 __all__ = ["SqlDriver"]
 
@@ -243,7 +248,7 @@ class SqlDriver(Driver):
             session = self.session_class(connection)
             # A transaction's state is that of its first look.
             session.fetch(self._tools.statements.look)
-            view = SqlSnapshot(session, self._reader(connection), self._tools.statements, self._dialect)
+            view = SqlSnapshot(session, self._reader(connection), self._tools)
             try:
                 yield view
             finally:
@@ -251,6 +256,35 @@ class SqlDriver(Driver):
 
     def load(self, records: Sequence[LoadRecord]) -> LoadResult:
         return self._beside_others(lambda writer: writer.load(records))
+
+    # -- repair --------------------------------------------------------------------------------------
+
+    @property
+    def repairs(self) -> frozenset[str]:
+        """See :class:`moltnet_core.driver.SupportsRepair`."""
+        from moltnet_sql.checking import REPAIRS
+
+        return REPAIRS
+
+    @property
+    def beside(self) -> Path | None:
+        """See :class:`moltnet_core.driver.SupportsRepair`."""
+        return None
+
+    def repair(self, codes: frozenset[str], check: Check, moved: Moved | None) -> Sequence[Change]:
+        """See :class:`moltnet_core.driver.SupportsRepair`."""
+        from moltnet_sql.checking import Looking, repair_all
+
+        with self._reading() if moved is None else self._alone() as connection:
+            session = self.session_class(connection)
+            with session.unhurried():
+                return repair_all(Looking(session, self._tools), codes, check, moved)
+
+    @contextmanager
+    def _alone(self) -> Iterator[Any]:
+        """A connection in a transaction beside which nobody else writes, and which may take as long as a migration."""
+        with self._log.exclusively(tuple(TABLES)) as database:
+            yield database.connection()
 
     # -- life ----------------------------------------------------------------------------------------
 

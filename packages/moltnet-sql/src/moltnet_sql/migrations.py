@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import peewee
@@ -241,6 +241,16 @@ class SqlMigrationLog:
             raise _failed(migration, str(error)) from error
         except Exception as error:
             raise _failed(migration, f"it raised {type(error).__name__}") from error
+
+    @contextmanager
+    def exclusively(self, tables: Sequence[str]) -> Iterator[peewee.Database]:
+        """A transaction during which nobody migrates, and nobody else writes to these tables."""
+        with self._transaction(write=True) as database:
+            self._dialect.lock_schema(self._database.execute_sql)
+            locking = self._dialect.lock_tables(tables)
+            if locking is not None:
+                self._database.execute_sql(locking)
+            yield database
 
     def _exists(self, table: str) -> bool:
         query, parameters = self._dialect.column_exists(table, "version")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import peewee
@@ -46,6 +47,11 @@ class Session:
     def execute_many(self, sql: str, parameters: Iterable[Parameters]) -> None:
         """Execute a statement once for each set of parameters."""
         self.connection.cursor().executemany(sql, parameters)
+
+    @contextmanager
+    def unhurried(self) -> Iterator[None]:
+        """Lets the statements of a transaction take as long as a look at everything needs."""
+        yield
 
     # -- queries built with peewee -------------------------------------------------------------------
 

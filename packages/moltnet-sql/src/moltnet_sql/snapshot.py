@@ -5,15 +5,16 @@ from __future__ import annotations
 import os
 import threading
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from moltnet_core.errors import CorruptRecordError, InvalidCursorError, StoreClosedError
 from moltnet_core.records import Record, RecordKind
-from moltnet_sql.dialect import Dialect
 from moltnet_sql.errors import translated
-from moltnet_sql.reading import Reader
+from moltnet_sql.reading import Reader, Tools
 from moltnet_sql.session import Session
-from moltnet_sql.statements import Statements
+
+if TYPE_CHECKING:
+    from moltnet_core.checking import Check
 
 __all__ = ["SqlSnapshot"]
 
@@ -31,13 +32,13 @@ class SqlSnapshot:
         self,
         session: Session,
         reader: Reader,
-        statements: Statements,
-        dialect: Dialect,
+        tools: Tools,
     ) -> None:
         self._session = session
         self._reader = reader
-        self._statements = statements
-        self._dialect = dialect
+        self._tools = tools
+        self._statements = tools.statements
+        self._dialect = tools.rows.dialect
         self._process = os.getpid()
         self._lock = threading.Lock()
         self._stream: Any = None
@@ -71,6 +72,16 @@ class SqlSnapshot:
             ]
             self._position = ids[-1]
         return found
+
+    def check_records(self, check: Check) -> None:
+        """See :class:`moltnet_core.driver.SupportsRecordCheck`."""
+        from moltnet_sql.checking import Looking, check_all
+
+        with translated(self._dialect), self._session.unhurried():
+            try:
+                check_all(Looking(self._session, self._tools), self, check)
+            finally:
+                self.close()
 
     def close(self) -> None:
         """End the stream; its statement would keep the transaction's state alive."""

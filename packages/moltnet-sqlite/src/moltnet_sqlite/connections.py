@@ -57,7 +57,11 @@ class SQLiteSession(Session):
             self.connection.text_factory = str
 
     def stream(self, sql: str, parameters: Any = ()) -> Any:
-        cursor = self.connection.execute(sql, parameters)
+        self.connection.text_factory = bytes
+        try:
+            cursor = self.connection.execute(sql, parameters)  # which may fetch the first row already
+        finally:
+            self.connection.text_factory = str
         try:
             while True:
                 self.connection.text_factory = bytes

@@ -78,6 +78,26 @@ class SQLiteDialect(Dialect):
     def bind_time(self, text: str) -> Any:
         return text
 
+    def odd_time(self, column: str) -> str | None:
+        # Text of any other shape than UTC's sorts by what stands in it, not by when it is.
+        digits = "[0-9]"
+        day = f"{digits * 4}-{digits * 2}-{digits * 2}"
+        return f"{column} NOT GLOB '{day}T{digits * 2}:{digits * 2}:{digits * 2}*Z'"
+
+    def column_names(self, table: str) -> tuple[str, Sequence[Any]]:
+        return "SELECT name FROM pragma_table_info(?)", (table,)
+
+    def stored_indexes(self) -> tuple[str, Sequence[Any]]:
+        return "SELECT name, sql, 1 FROM main.sqlite_master WHERE type = 'index' AND sql IS NOT NULL", ()
+
+    def foreign_objects(self) -> tuple[str, Sequence[Any]]:
+        query = """
+            SELECT found.name, tables.name, 0 FROM main.sqlite_master AS tables
+            JOIN pragma_index_list(tables.name) AS found
+            WHERE tables.type = 'table' AND found."unique" = 1 AND found.origin <> 'pk'
+            UNION ALL SELECT name, tbl_name, 1 FROM main.sqlite_master WHERE type = 'trigger'"""
+        return query, ()
+
     def column_exists(self, table: str, column: str) -> tuple[str, Sequence[Any]]:
         return "SELECT 1 FROM pragma_table_info(?) WHERE name = ?", (table, column)
 
@@ -96,6 +116,9 @@ class SQLiteDialect(Dialect):
     def translate(self, error: BaseException, *, committing: bool) -> MoltnetError | None:
         if isinstance(error, UnicodeEncodeError):
             return ValidationError("a text", "holds a lone surrogate, which no backend can store")
+        if isinstance(error, UnicodeDecodeError):
+            # The engine quotes the damaged schema in its error, and its driver cannot read that.
+            return CorruptStoreError(f"{self._place} is damaged; it was left as it is; restore a backup")
         if not isinstance(error, sqlite3.Error):
             return None
         name = _name(error)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from moltnet_core.errors import CorruptStoreError
 from moltnet_sql import SqlDriver, Unit
@@ -14,6 +14,9 @@ from moltnet_sqlite.dialect import SQLiteDialect
 from moltnet_sqlite.engine import check_engine, module_name, sqlite3
 from moltnet_sqlite.files import is_full, needs_immutable, prepare_file, sidecar
 from moltnet_sqlite.settings import SQLiteSettings
+
+if TYPE_CHECKING:
+    from moltnet_core.checking import Check
 
 __all__ = ["SQLiteDriver"]
 
@@ -63,6 +66,18 @@ class SQLiteDriver(SqlDriver):
     def backup(self, destination: Path) -> None:
         with Unit(self._connections, self._dialect, None) as connection:
             back_up(connection, destination)
+
+    def check_engine(self, check: Check) -> None:
+        """See :class:`moltnet_core.driver.SupportsCheck`."""
+        from moltnet_sqlite.checking import check_engine
+
+        with Unit(self._connections, self._dialect, None) as connection:
+            check_engine(connection, self._path, check)
+
+    @property
+    def beside(self) -> Path:
+        """See :class:`moltnet_core.driver.SupportsRepair`."""
+        return self._path
 
     def close(self) -> None:
         self._connections.close()

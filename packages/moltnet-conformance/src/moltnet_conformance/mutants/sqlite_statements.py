@@ -127,7 +127,9 @@ class _Pages(SQLiteDriver):
         statements = self._tools.statements
 
         def changed(queries: PageQueries) -> PageQueries:
-            return attrs.evolve(queries, before=self.beside(queries.before), after=self.beside(queries.after))
+            return attrs.evolve(
+                queries, before=self.pages_beside(queries.before), after=self.pages_beside(queries.after)
+            )
 
         made = attrs.evolve(
             statements,
@@ -136,19 +138,19 @@ class _Pages(SQLiteDriver):
         )
         self._tools = attrs.evolve(self._tools, statements=made)
 
-    def beside(self, statements: tuple[str, ...]) -> tuple[str, ...]:
+    def pages_beside(self, statements: tuple[str, ...]) -> tuple[str, ...]:
         raise NotImplementedError
 
 
 @mutant("of what shares a cursor's time nothing is found", "PAGE-001", "PAGE-002", "WALK-001", "ART-005")
 class CursorByTimeAlone(_Pages):
-    def beside(self, statements: tuple[str, ...]) -> tuple[str, ...]:
+    def pages_beside(self, statements: tuple[str, ...]) -> tuple[str, ...]:
         return statements[1:]
 
 
 @mutant("a cursor is looked up in all conversations", "PAGE-006", "ART-006")
 class CursorOfAnywhere(_Pages):
-    def beside(self, statements: tuple[str, ...]) -> tuple[str, ...]:
+    def pages_beside(self, statements: tuple[str, ...]) -> tuple[str, ...]:
         within = re.compile(r"( AS sort_key, [a-z_, ]+ FROM \w+ AS \w+ WHERE ).*?(id = :cursor)")
         return tuple(within.sub(r"\1\2", each) for each in statements)
 

@@ -40,6 +40,7 @@ class Migration:
     :param passes_over: what it reads or writes every row of, while nobody else can write, by the names of
         :class:`moltnet_core.records.Counts`; for ``migrate plan``. Nothing: it takes a moment whatever is stored.
     :param seconds_per_row: roughly how long it takes for each of those rows.
+    :param statements: the SQL that it executes, where that is all it does: ``check`` looks for its indexes.
     """
 
     series: str = field(validator=_check_series)
@@ -49,6 +50,7 @@ class Migration:
     up: Callable[[Any], None] = field(repr=False, eq=False)
     passes_over: tuple[str, ...] = ()
     seconds_per_row: float = 2e-6
+    statements: tuple[str, ...] = field(default=(), repr=False, eq=False)
 
     @property
     def label(self) -> str:
@@ -67,7 +69,8 @@ class Migration:
                 handle.execute(text)
 
         folded = "\n".join(" ".join(text.split()) for text in texts)
-        return cls(series, version, name, hashlib.sha256(folded.encode()).hexdigest(), up, tuple(passes_over))
+        checksum = hashlib.sha256(folded.encode()).hexdigest()
+        return cls(series, version, name, checksum, up, tuple(passes_over), statements=texts)
 
 
 @frozen
