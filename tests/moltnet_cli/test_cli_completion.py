@@ -103,7 +103,7 @@ def test_bash(invoke: Invoke, filled: Path, tmp_path: Path) -> None:
         assert done.stderr == ""
         return done.stdout.split()
 
-    assert offered("moltnet-storage back") == ["backends"]
+    assert offered("moltnet-storage backe") == ["backends"]
     # What stands before the last colon is a word of its own to bash and is not offered again.
     assert offered("moltnet-storage read room:g") == ["general"]
     assert offered("moltnet-storage read d") == ["dm:d1", "dm:d2"]

@@ -10,7 +10,7 @@ from typing import Final
 
 from moltnet_core._async_items import AsyncItems
 from moltnet_core._workers import Workers, alone, result, settled
-from moltnet_core.errors import StoreClosedError
+from moltnet_core.errors import CorruptRecordError, StoreClosedError
 from moltnet_core.paging import OnCorrupt
 from moltnet_core.records import Record, RecordKind
 from moltnet_core.store import Snapshot, Store
@@ -49,6 +49,18 @@ class AsyncSnapshot:
                 return self._snapshot.scan(kind, after, limit, on_corrupt=on_corrupt)
 
         return await result(self._workers.submit(scan))
+
+    async def entries(
+        self, kind: RecordKind | str, after: str | None = None, limit: int = 1000
+    ) -> list[Record | CorruptRecordError]:
+        """See :meth:`Snapshot.entries <moltnet_core.store.Snapshot.entries>`."""
+
+        def entries() -> list[Record | CorruptRecordError]:
+            with self._turn:
+                self._check()
+                return self._snapshot.entries(kind, after, limit)
+
+        return await result(self._workers.submit(entries))
 
     def records(
         self, kind: RecordKind | str | None = None, *, on_corrupt: OnCorrupt = "raise"

@@ -146,6 +146,11 @@ class AsyncStore(AsyncWalks):
         await self._write(self._store.backup, destination)
 
     @property
+    def migrations(self) -> tuple[Migration, ...]:
+        """See :attr:`Store.migrations <moltnet_core.store.Store.migrations>`."""
+        return self._store.migrations
+
+    @property
     def needs_migration(self) -> bool:
         """See :attr:`Store.needs_migration <moltnet_core.store.Store.needs_migration>`."""
         return self._store.needs_migration
