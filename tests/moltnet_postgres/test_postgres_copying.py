@@ -26,6 +26,7 @@ from moltnet_core import (
     Thread,
     copy_store,
     open_store,
+    store_digest,
     verify_stores,
 )
 from moltnet_postgres.limits import MAX_KEY
@@ -77,6 +78,17 @@ def test_ids_that_no_index_holds_are_refused_before_anything_is_written(postgres
                 copy_store(source, target)
             assert [each.kind for each in caught.value.problems] == ["room", "agent", "thread", "dm", "message"]
             assert target.counts() == Counts()
+
+
+def test_one_connection_is_enough(postgres_server: Server, source: Store) -> None:
+    with (
+        Place(postgres_server).open(pool_size=1, pool_timeout=1) as one,
+        Place(postgres_server).open(pool_size=1, pool_timeout=1) as other,
+    ):
+        assert copy_store(source, one).verified
+        assert copy_store(one, other).verified
+        assert verify_stores(one, other).equal
+        assert store_digest(one) == store_digest(other)
 
 
 @pytest.mark.parametrize("phase", ["copy", "verify"])

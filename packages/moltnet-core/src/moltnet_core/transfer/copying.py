@@ -101,8 +101,8 @@ def copy_store(
     if isinstance(target, Store) and target.read_only and not dry_run:
         raise ReadOnlyStoreError("the target of a copy was opened read-only; open it without mode=ro")
     work = Work(on_progress, cancelled)
+    total = records_in(source.counts())  # before the snapshot, which may hold the only connection of a small pool
     with source.snapshot() as view, ExitStack() as stack:
-        total = records_in(source.counts())
         work.begin("check", total)
         with _view_of(target) as there:
             found = survey(view, there, target.backend, work, on_corrupt)

@@ -107,8 +107,9 @@ def store_digest(
     check_on_corrupt(on_corrupt)
     digester, work = Digester(time_digits or store.backend.time_digits), Work(on_progress, cancelled)
     corrupt = _Corrupt(on_corrupt)
+    total = records_in(store.counts())
     with store.snapshot() as view:
-        work.begin("digest", records_in(store.counts()))
+        work.begin("digest", total)
         for kind in LOAD_ORDER:
             for record in readable(view, kind, work, corrupt):
                 digester.add(record)
@@ -136,8 +137,9 @@ def verify_stores(
     check_on_corrupt(on_corrupt)
     work = Work(on_progress, cancelled)
     digits = min(first.backend.time_digits, second.backend.time_digits)
+    total = records_in(first.counts()) + records_in(second.counts())
     with first.snapshot() as one, second.snapshot() as other:
-        work.begin("verify", records_in(first.counts()) + records_in(second.counts()))
+        work.begin("verify", total)
         return compare_views(one, other, digits, work, limit=limit, on_corrupt=on_corrupt)
 
 
