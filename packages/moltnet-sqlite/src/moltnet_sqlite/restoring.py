@@ -62,7 +62,8 @@ def _can_be_read(path: Path) -> bool:
         with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as connection:
             connection.execute("PRAGMA schema_version").fetchone()
     except sqlite3.DatabaseError as error:
-        return _is_busy(error)
+        # Anything else can be put right by a connection that may write, such as a write that was cut off.
+        return not str(getattr(error, "sqlite_errorname", "")).startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT"))
     return True
 
 
