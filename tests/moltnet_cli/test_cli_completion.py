@@ -45,7 +45,7 @@ def test_scripts(invoke: Invoke, shell: str) -> None:
 
 def test_verbs_and_options(complete: Complete) -> None:
     assert complete("moltnet-storage ") == list(VERBS)
-    assert complete("moltnet-storage re") == ["read"]
+    assert complete("moltnet-storage rea") == ["read"]
     assert complete("moltnet-storage rooms re") == ["remove"]
     assert "--limit" in complete("moltnet-storage read --")
     assert complete("moltnet-storage --sto") == ["--store"]

@@ -34,7 +34,8 @@ from moltnet_core.transfer import importing
 Start = Callable[..., Child]
 Figure = Callable[[str], None]
 
-KILLS = 100
+IMPORTS_KILLED = 34  # on each of three backends
+RESTORES_KILLED = 17  # each of six ways
 KINDS = ("room", "thread", "dm")
 
 
@@ -163,7 +164,7 @@ def test_an_import_that_is_killed_goes_on(path: Path, start: Start, figure: Figu
     taken = seconds_of(start, "import", str(export), probe)
     child = start(breed, "import")
     killed = targets = resumed = 0
-    while killed < KILLS:
+    while killed < IMPORTS_KILLED:
         targets += 1
         target = LOCATIONS[backend](path.with_name(f"to{targets}"))
         for _ in range(3):  # and killed again when it goes on
@@ -172,7 +173,7 @@ def test_an_import_that_is_killed_goes_on(path: Path, start: Start, figure: Figu
             result = import_store(store, export)
             resumed += result.unchanged > 0
             assert result.verified
-            if targets % 5 == 0 or killed >= KILLS:
+            if targets % 5 == 0 or killed >= IMPORTS_KILLED:
                 assert everything(store) == whole
             assert store_digest(store).kinds.keys() == result.digest.kinds.keys()
         for left in path.parent.glob(f"to{targets}*"):
@@ -203,7 +204,7 @@ def test_a_restore_that_is_killed_leaves_old_or_new(
     taken = seconds_of(start, "restore", str(folder), LOCATIONS[backend](path.with_name("probe")))
     child = start(breed, "restore")
     killed = old = new = 0
-    while killed < KILLS:
+    while killed < RESTORES_KILLED:
         killed += kill_some_time_after(child, (str(folder), target), chance.uniform(0, 1.1 * taken))
         if is_file:
             with open_store(target) as store:  # to write: the kill may have cut off a write to the old one
