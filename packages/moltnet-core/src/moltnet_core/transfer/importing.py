@@ -18,7 +18,7 @@ from moltnet_core.transfer.progress import Cancelled, OnProgress, Work, records_
 from moltnet_core.transfer.resuming import Beginning
 from moltnet_core.transfer.scanning import compare_digests, scan_digest
 from moltnet_core.transfer.sources import Source
-from moltnet_core.types import AgentRegistration, Message, Thread
+from moltnet_core.types import AgentRegistration
 
 __all__ = ["ImportResult", "check_export", "import_store", "load_export"]
 
@@ -245,23 +245,11 @@ class _Check:
 
         :raises ValidationError: it would refuse a record.
         """
-        _, truncated = prepare_load(records, self._digits)
-        for record in records:
-            for kind, key in _named(record):
+        prepared, truncated = prepare_load(records, self._digits)
+        for each in prepared:
+            for kind, key in each.needs:
                 if key not in self._known[kind]:
-                    raise ValidationError(f"{record.kind} {record.id!r}", f"its {kind} {key!r} is not in the export")
+                    raise ValidationError(
+                        f"{each.record.kind} {each.record.id!r}", f"its {kind} {key!r} is not in the export"
+                    )
         return LoadResult(len(records), 0, truncated)
-
-
-def _named(record: Record) -> list[tuple[RecordKind, str]]:
-    """What has to be stored before a record."""
-    value = record.value
-    if isinstance(value, Thread):
-        return [(RecordKind.ROOM, value.room_id)]
-    if not isinstance(value, Message):
-        return []
-    target = value.target
-    if target.kind == "dm":
-        return [(RecordKind.DM, target.dm_id or "")]
-    room = (RecordKind.ROOM, target.room_id or "")
-    return [room, (RecordKind.THREAD, target.thread_id or "")] if target.kind == "thread" else [room]
