@@ -35,6 +35,7 @@ def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith(("MOLTNET_", "_MOLTNET_"))]:
         if not name.startswith("MOLTNET_TEST_"):  # which say what the tests run on
             monkeypatch.delenv(name)
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)  # it would hide what is not flushed
     work = tmp_path / "work"
     work.mkdir()
     monkeypatch.chdir(work)

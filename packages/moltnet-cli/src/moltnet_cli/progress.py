@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -51,6 +52,7 @@ def _print(value: dict[str, Any], output_taken: bool) -> None:
         click.echo(shown_json(value), err=True)
     else:
         print_json(value)
+        sys.stdout.flush()  # whoever reads a pipe wants to know now
 
 
 def _events(output_taken: bool) -> Callable[[Progress], None]:
