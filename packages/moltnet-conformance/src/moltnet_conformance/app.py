@@ -111,6 +111,7 @@ def _run(backend: str, location: str, report: Path | None, profile: str, seed: i
         suite.write_text(SUITE.format(backend=backend, location=location), "utf-8")
         options = ["-q", "--rootdir", folder, "-c", str(Path(folder, "pytest.ini")), "-p", "no:cacheprovider"]
         options += ["--basetemp", str(Path(folder, "temporary"))]  # pytest would keep its own
+        options += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # this package is imported: it is running
         Path(folder, "pytest.ini").write_text("[pytest]\n", "utf-8")
         if report is not None:
             options += ["--moltnet-report", str(report.absolute())]
