@@ -14,7 +14,7 @@ SUMMARY = 3  # lines
 
 def test_every_mutant_dies_and_every_required_clause_kills(tmp_path: Path, figure: Callable[[str], None]) -> None:
     report, start = tmp_path / "matrix.json", time.monotonic()
-    command = [sys.executable, "-m", "moltnet_conformance.app", "selftest", "--report", str(report)]
+    command = [sys.executable, "-m", "moltnet_conformance", "selftest", "--report", str(report)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=850, check=False)
     lines = done.stdout.splitlines()
     figure("\n".join([*lines[-SUMMARY:], f"in {time.monotonic() - start:.0f} s"]))
