@@ -400,7 +400,6 @@ def test_a_store_that_is_open_is_not_replaced(backed_up: tuple[Path, Any], other
 
 
 def test_a_store_on_a_server_is_never_replaced(tmp_path: Path) -> None:
-    pytest.importorskip("moltnet_postgres")
     to = LOCATIONS["postgres"](tmp_path)
     with open_store(f"sqlite:///{tmp_path}/s.db") as store:
         fill(store)

@@ -115,7 +115,6 @@ def test_from_any_backend_into_any(one: str, other: str, tmp_path: Path) -> None
 
 
 def test_finer_times_are_cut_and_counted(tmp_path: Path) -> None:
-    pytest.importorskip("moltnet_postgres")
     with open_store("memory://") as source, open_store(LOCATIONS["postgres"](tmp_path)) as to:
         source.create_room(room())
         fine = records(source)[0]
@@ -572,7 +571,6 @@ def test_a_named_pipe_is_a_pipe(source: Store, target: Store, tmp_path: Path) ->
 
 
 def test_a_store_that_may_not_be_written(export: Path, tmp_path: Path) -> None:
-    pytest.importorskip("moltnet_sqlite")
     with open_store(f"sqlite:///{tmp_path}/s.db"):
         pass
     with open_store(f"sqlite:///{tmp_path}/s.db?mode=ro") as store, pytest.raises(ReadOnlyStoreError):

@@ -34,6 +34,7 @@ __all__ = [
     "refuse_dangling",
     "replace_file",
     "storage_error",
+    "storage_errors",
     "sync",
     "temporary_name",
 ]
@@ -130,6 +131,25 @@ def storage_error(problem: str, error: OSError, *, committed: bool | None = Fals
     if error.errno in _DENIED and committed is False:
         return ReadOnlyStoreError(f"{text}; change the permissions, or open with mode=ro to read")
     return StorageIOError(text, committed=committed)
+
+
+@contextmanager
+def storage_errors(what: str, folder: Path, advice: str = "") -> Iterator[None]:
+    """While the block writes ``what`` into a folder, the system's errors become the contract's, which pass.
+
+    :param advice: what to do about a folder that cannot be written, after a colon.
+    :raises ReadOnlyStoreError: it cannot be written.
+    :raises StorageFullError: no space is left.
+    :raises StorageIOError: something else is wrong with it.
+    """
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error, MoltnetError):
+            raise
+        if isinstance(error, PermissionError):
+            raise ReadOnlyStoreError(f"{what} cannot be written to {folder}{advice}") from None
+        raise storage_error(f"{what} could not be written to {folder}", error) from None
 
 
 def temporary_name(name: str) -> str:
@@ -231,14 +251,9 @@ def publish(destination: Path, companions: tuple[str, ...] = ()) -> Iterator[Pat
         raise ValidationError("destination", f"{destination} exists already; a backup never overwrites anything")
     if not destination.parent.is_dir():
         raise ValidationError("destination", f"the folder {destination.parent} does not exist; create it")
-    try:
-        with new_file(destination, companions) as temporary:
-            yield temporary
-    except FileExistsError:
-        raise ValidationError("destination", f"{destination} was created by somebody else meanwhile") from None
-    except PermissionError:
-        raise ReadOnlyStoreError(f"the backup cannot be written to {destination.parent}") from None
-    except OSError as error:
-        if isinstance(error, MoltnetError):
-            raise
-        raise storage_error(f"the backup could not be written to {destination.parent}", error) from None
+    with storage_errors("the backup", destination.parent):
+        try:
+            with new_file(destination, companions) as temporary:
+                yield temporary
+        except FileExistsError:
+            raise ValidationError("destination", f"{destination} was created by somebody else meanwhile") from None

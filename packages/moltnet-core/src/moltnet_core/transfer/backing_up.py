@@ -11,8 +11,8 @@ from attrs import evolve
 
 from moltnet_core.backend import BackupFile, Power
 from moltnet_core.config import StorageConfig
-from moltnet_core.errors import InvalidBackupError, MoltnetError, ReadOnlyStoreError, ValidationError
-from moltnet_core.files import storage_error, sync
+from moltnet_core.errors import InvalidBackupError, ValidationError
+from moltnet_core.files import storage_errors, sync
 from moltnet_core.opening import open_store
 from moltnet_core.paging import OnCorrupt
 from moltnet_core.store import Store
@@ -68,7 +68,7 @@ def back_up_store(
     path = check_destination(destination)
     work = Work(on_progress, cancelled)
     try:
-        with workplace(path) as folder:
+        with storage_errors("the backup", path.parent), workplace(path) as folder:
             made = folder / "backup"
             made.mkdir(mode=0o700)
             made.chmod(0o700)
@@ -85,14 +85,6 @@ def back_up_store(
         if not os.path.lexists(path):
             error.add_note(f"there is no backup {path}: nothing of it was kept")
         raise
-    except PermissionError as error:
-        if isinstance(error, MoltnetError):
-            raise
-        raise ReadOnlyStoreError(f"the backup cannot be written to {path.parent}") from None
-    except OSError as error:
-        if isinstance(error, MoltnetError):
-            raise
-        raise storage_error(f"the backup could not be written to {path.parent}", error) from None
     return manifest
 
 

@@ -11,8 +11,8 @@ from typing import BinaryIO, cast
 
 from attrs import frozen
 
-from moltnet_core.errors import CorruptRecordError, MoltnetError, ReadOnlyStoreError, ValidationError
-from moltnet_core.files import give_name, storage_error, sync
+from moltnet_core.errors import CorruptRecordError, ValidationError
+from moltnet_core.files import give_name, storage_errors, sync
 from moltnet_core.paging import OnCorrupt, check_on_corrupt
 from moltnet_core.records import LOAD_ORDER
 from moltnet_core.store import Store
@@ -120,32 +120,26 @@ def new_export(path: Path, *, overwrite: bool = False) -> Iterator[BinaryIO]:
     """A stream into a file that gets its name when the block has ended well."""
     path = check_destination(path, overwrite=overwrite)
     there = os.path.lexists(path)
-    try:
-        with workplace(path) as folder:
-            temporary = folder / path.name
-            descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_CLOEXEC", 0), 0o600)
-            with os.fdopen(descriptor, "wb", buffering=_BUFFER) as raw:
-                if path.suffix == ".gz":
-                    with gzip.GzipFile("", "wb", _COMPRESSION, raw, mtime=0) as packed:
-                        yield cast("BinaryIO", packed)
+    with storage_errors("the export", path.parent):
+        try:
+            with workplace(path) as folder:
+                temporary = folder / path.name
+                flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_CLOEXEC", 0)
+                descriptor = os.open(temporary, flags, 0o600)
+                with os.fdopen(descriptor, "wb", buffering=_BUFFER) as raw:
+                    if path.suffix == ".gz":
+                        with gzip.GzipFile("", "wb", _COMPRESSION, raw, mtime=0) as packed:
+                            yield cast("BinaryIO", packed)
+                    else:
+                        yield raw
+                sync(temporary)
+                if there:
+                    temporary.replace(path)
                 else:
-                    yield raw
-            sync(temporary)
-            if there:
-                temporary.replace(path)
-            else:
-                give_name(temporary, path)
-            sync(path.parent)
-    except KeyboardInterrupt as error:
-        error.add_note(f"nothing was written to {path}")
-        raise
-    except FileExistsError:
-        raise ValidationError("destination", f"{path} was created by somebody else meanwhile") from None
-    except PermissionError as error:
-        if isinstance(error, MoltnetError):
+                    give_name(temporary, path)
+                sync(path.parent)
+        except KeyboardInterrupt as error:
+            error.add_note(f"nothing was written to {path}")
             raise
-        raise ReadOnlyStoreError(f"the export cannot be written to {path.parent}") from None
-    except OSError as error:
-        if isinstance(error, MoltnetError):
-            raise
-        raise storage_error(f"the export could not be written to {path.parent}", error) from None
+        except FileExistsError:
+            raise ValidationError("destination", f"{path} was created by somebody else meanwhile") from None

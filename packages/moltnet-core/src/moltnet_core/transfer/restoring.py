@@ -24,7 +24,7 @@ from moltnet_core.errors import (
     StoreUnavailableError,
     UnsupportedCapabilityError,
 )
-from moltnet_core.files import make_folder, storage_error, sync
+from moltnet_core.files import make_folder, storage_errors, sync
 from moltnet_core.opening import open_store, resolve_location
 from moltnet_core.paging import OnCorrupt
 from moltnet_core.plugins import load_backend
@@ -310,15 +310,8 @@ def _free_name(place: Path) -> Path:
 @contextmanager
 def _storage_errors(place: Path) -> Iterator[None]:
     try:
-        yield
+        with storage_errors("the store", place.parent, ": see to the permissions"):
+            yield
     except KeyboardInterrupt as error:
         error.add_note(f"{place} is as it was, or wholly restored; the same restore can be begun again")
         raise
-    except PermissionError as error:
-        if isinstance(error, MoltnetError):
-            raise
-        raise ReadOnlyStoreError(f"the store cannot be written to {place.parent}: see to the permissions") from None
-    except OSError as error:
-        if isinstance(error, MoltnetError):
-            raise
-        raise storage_error(f"the store could not be written to {place.parent}", error) from None
