@@ -114,7 +114,8 @@ def bench(session: nox.Session) -> None:
 def reliability(session: nox.Session) -> None:
     """Run the long tests: kill -9, many processes, full disks, lost servers. They print their figures."""
     install(session, PACKAGES + EXAMPLES, "test")
-    python(session, "pytest", "-s", "tests/reliability", *session.posargs)
+    # Test by test to whichever process is free, as some take minutes, and most of them wait.
+    python(session, "pytest", "-n", "2", "--dist", "worksteal", "tests/reliability", *session.posargs)
 
 
 @nox.session(default=False)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,11 +10,30 @@ import pytest
 from tests.children import Child, starting
 
 SECONDS = 900
+FIGURE = "figure"
 HERE = Path(__file__).parent
+
+
+class Figures:
+    """Prints the figures of each test when it has ended, also one that ran in another process."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        terminal = self._config.pluginmanager.get_plugin("terminalreporter")
+        if terminal is None or report.when != "call":
+            return
+        for name, text in report.user_properties:
+            if name == FIGURE:
+                terminal.ensure_newline()
+                terminal.write_line(str(text))
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "reliability: takes long, and has a session of its own")
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Figures(config), "reliability_figures")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -42,12 +60,10 @@ def start() -> Iterator[Callable[..., Child]]:
 
 
 @pytest.fixture
-def figure(capfd: pytest.CaptureFixture[str]) -> Callable[[str], None]:
-    """Prints one line, also when the output of tests is captured."""
+def figure(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Notes one line, which is printed when the test has ended."""
 
-    def show(text: str) -> None:
-        with capfd.disabled():
-            sys.stdout.write(f"\n{text}\n")
-            sys.stdout.flush()
+    def note(text: str) -> None:
+        request.node.user_properties.append((FIGURE, text))
 
-    return show
+    return note
