@@ -207,7 +207,7 @@ def test_every_hook_is_documented() -> None:
         assert re.search(rf"```python\n[^`]*def {name}\(", sections[name]), f"{name} has no example that runs"
 
 
-@pytest.mark.parametrize("name", ["clauses", "settings"])
+@pytest.mark.parametrize("name", ["clauses", "installation", "settings"])
 def test_a_page_that_is_made_is_up_to_date(name: str) -> None:
     made = runpy.run_path(str(ROOT / "docs" / f"{name}_page.py"))[f"{name}_page"]()
     page = (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8")
