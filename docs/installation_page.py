@@ -60,7 +60,7 @@ An extra adds this to what the core brings. What the distributions require of ot
 |---|---|---|---|---|
 """
 TAIL = """
-- `pysqlite3` is required where it has wheels: Linux on x86-64, macOS on arm64, Windows. They have a SQLite [without a bug](durability.md) of most others. Elsewhere Python's own
+- `pysqlite3` is required where it has wheels: Linux on x86-64, macOS on arm64, Windows. They have a SQLite [without a bug](architecture.md#sql) that most others have. Elsewhere Python's own
   `sqlite3` serves; `moltnet-storage info` says which is in use, and a warning in the log if it has the bug.
 - `psycopg2-binary` has libpq in it: PostgreSQL's own packages are not needed.
 - `PyYAML` and `tomli` read configuration files. They are loaded when such a file is read, and not before.
@@ -68,7 +68,7 @@ TAIL = """
 
 ## Adding and removing a backend
 
-Backends are found by the metadata of what is installed, each time that one is looked for. Nothing is registered and nothing is cached:
+Backends are found by the metadata of what is installed, each time that one is looked for; nothing is registered anywhere:
 
 - The next `moltnet-storage` command sees a backend that `pip install` has brought, and no more one that `pip uninstall` has removed.
 - A process that is running sees both too, at its next `open_store`. What it opened before goes on: its code is loaded. Close such stores before you remove their backend all the

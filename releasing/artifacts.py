@@ -55,8 +55,12 @@ def faults(distribution: Distribution, version: str, wheel: Files, sdist: Files)
 def _sources(distribution: Distribution) -> dict[str, bytes]:
     """What the checkout has below ``src``, but for what tools leave there."""
     source = distribution.folder / "src"
-    paths = (path for path in source.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
-    return {path.relative_to(source).as_posix(): path.read_bytes() for path in paths}
+    paths = {path.relative_to(source): path for path in source.rglob("*") if path.is_file()}
+    return {
+        name.as_posix(): path.read_bytes()
+        for name, path in paths.items()
+        if not any(part == "__pycache__" or part.startswith(".") for part in name.parts)
+    }
 
 
 def _wheel_expected(distribution: Distribution, info: str) -> dict[str, bytes]:

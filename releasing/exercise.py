@@ -16,7 +16,7 @@ from typing import Any
 
 BACKENDS = {"json", "memory", "postgres", "sqlite"}
 ENGINES = {"lmdb", "peewee", "psycopg2", "pysqlite3", "sqlite3"}
-UNASKED = {"click", "hypothesis", "pytest", "rich", "yaml"}  # modules that no store needs
+UNASKED = {"click", "hypothesis", "pytest", "rich", "tomli", "yaml"}  # modules that no store needs
 
 before = set(sys.modules)
 

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -39,11 +40,11 @@ def matrix(named: Sequence[str]) -> int:
     shapes = shapes_of(pythons, running())
     with TemporaryDirectory(prefix="moltnet-matrix-") as folder, Cluster() as server:
         workbench = Workbench(Path(folder).resolve(), server)
-        problems = _all([(f"fetching for {each.minor}", _fetching(workbench, each)) for each in pythons])
+        problems = _do([(f"fetching for {each.minor}", partial(_fetch, workbench, each)) for each in pythons])
         if not problems:
-            jobs = [(f"{shape.interpreter.minor} {shape.name}", _trying(workbench, shape)) for shape in shapes]
-            jobs.append(("installing and removing", lambda: install_and_remove(workbench, running())))
-            problems = _all(jobs)
+            jobs = [(f"{shape.interpreter.minor} {shape.name}", partial(_try, workbench, shape)) for shape in shapes]
+            jobs.append(("installing and removing", partial(install_and_remove, workbench, running())))
+            problems = _do(jobs)
     table = "\n".join([HEAD, *(shape.row() for shape in shapes)])
     print(table, *problems, sep="\n", flush=True)
     REPORT.parent.mkdir(exist_ok=True)
@@ -59,7 +60,7 @@ def shapes_of(pythons: Sequence[Interpreter], current: Interpreter) -> list[Shap
     return shapes + [Shape(each, (ALL,)) for each in pythons if each.minor != current.minor]
 
 
-def _all(jobs: Sequence[Job]) -> list[str]:
+def _do(jobs: Sequence[Job]) -> list[str]:
     """Do them, as many at a time as the machine has processors; what was wrong, with the name of the job."""
 
     def done(job: Job) -> list[str]:
@@ -73,28 +74,25 @@ def _all(jobs: Sequence[Job]) -> list[str]:
         return [problem for problems in pool.map(done, jobs) for problem in problems]
 
 
-def _fetching(workbench: Workbench, interpreter: Interpreter) -> Callable[[], list[str]]:
-    def work() -> list[str]:
-        workbench.fetch(interpreter)
-        return []
-
-    return work
+def _fetch(workbench: Workbench, interpreter: Interpreter) -> list[str]:
+    workbench.fetch(interpreter)
+    return []
 
 
-def _trying(workbench: Workbench, shape: Shape) -> Callable[[], list[str]]:
-    def work() -> list[str]:
-        started = time.monotonic()
-        shape.verdict = "FAILED"
-        environment = Environment.make(workbench.folder / shape.label, shape.interpreter)
-        workbench.install(environment, shape.name)
-        shape.installed = environment.installed()
-        workbench.use(environment, shape.extras, shape.label)
-        shape.verdict = "works"
-        if KIT in shape.extras or shape.interpreter != running():  # the kit judges once on every Python
-            workbench.install(environment, f"{CORE}[{KIT}]")
-            workbench.judge(environment, shape.label)
-            shape.verdict = "works, memory conformant"
-        shape.seconds = time.monotonic() - started
-        return shape.differences()
-
-    return work
+def _try(workbench: Workbench, shape: Shape) -> list[str]:
+    """Install a shape and use it; how it differs from what is promised."""
+    started = time.monotonic()
+    shape.verdict = "FAILED"
+    environment = Environment.make(workbench.folder / shape.label, shape.interpreter)
+    workbench.install(environment, shape.name)
+    shape.installed = environment.installed()
+    workbench.use(environment, shape.extras, shape.label)
+    verdict = "works"
+    if KIT in shape.extras or shape.interpreter != running():  # the kit judges once on every Python
+        workbench.install(environment, f"{CORE}[{KIT}]")
+        workbench.judge(environment, shape.label)
+        verdict = "works, memory conformant"
+    shape.seconds = time.monotonic() - started
+    differences = shape.differences()
+    shape.verdict = "FAILED" if differences else verdict
+    return differences

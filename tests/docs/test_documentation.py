@@ -13,6 +13,7 @@ from pathlib import Path
 
 import click
 import pytest
+from releasing.distributions import CORE, distributions
 from tests.postgres.shared import shared_server
 
 from moltnet_cli.app import cli
@@ -179,6 +180,16 @@ def test_the_backend_that_a_page_writes_is_conformant(tmp_path: Path) -> None:
     )
     assert judged.returncode == 0, judged.stdout + judged.stderr
     assert "journal: CONFORMANT contract 1.0" in judged.stdout
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_folders_to_install_bring_all_that_they_require(page: Path) -> None:
+    """Beside the core, which a table may take for granted."""
+    known = distributions()
+    for folders in re.findall(r"\./packages/[\w-]+(?: \./packages/[\w-]+)*", page.read_text(encoding="utf-8")):
+        names = {Path(folder).name for folder in folders.split()}
+        required = {each.name for name in names for each in known[name].requires if each.name in known}
+        assert required - names <= {CORE}, f"{page.name}: {folders}"
 
 
 def test_the_readme_names_the_two_commands_that_ci_and_newcomers_use() -> None:
