@@ -1,7 +1,6 @@
 """Development sessions. ``python3 dev.py --list`` shows them; CONTRIBUTING.md says when to use which."""
 
 import json
-import shutil
 from pathlib import Path
 
 import nox
@@ -120,9 +119,17 @@ def reliability(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def build(session: nox.Session) -> None:
-    """Build an sdist and a wheel of every distribution into dist/."""
+    """Build an sdist and a wheel of every distribution into dist/, twice, and check contents and metadata."""
     install(session, [], "build")
-    shutil.rmtree(ROOT / "dist", ignore_errors=True)
-    for package in PACKAGES:
-        # The wheel is built from the sdist, which proves the sdist complete.
-        python(session, "build", "--no-isolation", "--outdir", "dist", str(package))
+    python(session, "releasing", "build")
+    python(session, "twine", "check", "--strict", *map(str, sorted(ROOT.glob("dist/*"))))
+
+
+@nox.session(default=False, requires=["build"])
+def matrix(session: nox.Session) -> None:
+    """Install each extra from the built wheels alone and use it, and everything on each Python of this machine.
+
+    Prints what came with each. The argument --python PROGRAM names a Python that is not found by itself.
+    """
+    install(session, [], "matrix")
+    python(session, "releasing", "matrix", *session.posargs)

@@ -3,8 +3,9 @@
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent.parent)]
 from clauses_page import clauses_page
+from installation_page import installation_page
 from settings_page import settings_page
 
 project = "Moltnet storage"
@@ -36,4 +37,5 @@ nitpick_ignore_regex = [
 
 # Kept in the checkout too, so that they can be read there; a test sees that they are up to date.
 Path(__file__).with_name("clauses.md").write_text(clauses_page(), "utf-8")
+Path(__file__).with_name("installation.md").write_text(installation_page(), "utf-8")
 Path(__file__).with_name("settings.md").write_text(settings_page(), "utf-8")

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import click
 import pytest
+from releasing.distributions import CORE, distributions
 from tests.postgres.shared import shared_server
 
 from moltnet_cli.app import cli
@@ -181,6 +182,16 @@ def test_the_backend_that_a_page_writes_is_conformant(tmp_path: Path) -> None:
     assert "journal: CONFORMANT contract 1.0" in judged.stdout
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_folders_to_install_bring_all_that_they_require(page: Path) -> None:
+    """Beside the core, which a table may take for granted."""
+    known = distributions()
+    for folders in re.findall(r"\./packages/[\w-]+(?: \./packages/[\w-]+)*", page.read_text(encoding="utf-8")):
+        names = {Path(folder).name for folder in folders.split()}
+        required = {each.name for name in names for each in known[name].requires if each.name in known}
+        assert required - names <= {CORE}, f"{page.name}: {folders}"
+
+
 def test_the_readme_names_the_two_commands_that_ci_and_newcomers_use() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     ci = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
@@ -207,7 +218,7 @@ def test_every_hook_is_documented() -> None:
         assert re.search(rf"```python\n[^`]*def {name}\(", sections[name]), f"{name} has no example that runs"
 
 
-@pytest.mark.parametrize("name", ["clauses", "settings"])
+@pytest.mark.parametrize("name", ["clauses", "installation", "settings"])
 def test_a_page_that_is_made_is_up_to_date(name: str) -> None:
     made = runpy.run_path(str(ROOT / "docs" / f"{name}_page.py"))[f"{name}_page"]()
     page = (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8")
