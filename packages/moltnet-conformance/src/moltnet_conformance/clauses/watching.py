@@ -29,7 +29,8 @@ from moltnet_core.driver import SupportsWatch
 clause = Group("watching", given=two_rooms, needs=("watch",))
 refusal = Group("watching")
 
-LONG = 30.0  # seconds that a wait may take at most, where there is something to come
+LONG = 20.0  # seconds that a wait may take at most, where there is something to come
+SOON = 5.0  # seconds after which a watch that was closed has ended, at most
 THREADS, EACH = 4, 15
 APPEND = """
 import sys
@@ -73,10 +74,10 @@ class Following(threading.Thread):
         except BaseException as error:  # noqa: BLE001 - raised by whoever asks
             self.error = error
 
-    def result(self) -> list[str]:
+    def result(self, patience: float = LONG) -> list[str]:
         """What it found, once it has ended."""
-        self.join(2 * LONG)
-        assert not self.is_alive(), "it still waits"
+        self.join(patience)
+        assert not self.is_alive(), f"it still waits, and was given {self.found}"
         if self.error is not None:
             raise self.error
         return self.found
@@ -211,7 +212,7 @@ def what_failed_or_was_there_already_does_not_come(store: Store) -> None:
 @clause("WATCH-008", "0.4", "4.33")
 def messages_of_many_writers_come_once_to_each_watch(store: Store) -> None:
     total = THREADS * EACH
-    with store.watch(timeout=LONG) as whole, store.watch(room_id="other", timeout=LONG, page_size=2) as part:
+    with store.watch() as whole, store.watch(room_id="other", page_size=2) as part:
         followers = Following(whole, total), Following(part, total // 2)
         errors: list[BaseException] = []
 
@@ -246,7 +247,7 @@ def a_watch_that_is_closed_ends(store: Store) -> None:
     store.append_message(message("m1"))
     waiting.join(0.05)
     watch.close()
-    assert waiting.result() in ([], ["m1"])
+    assert waiting.result(SOON) in ([], ["m1"])
     store.append_message(message("m2"))
     assert there(watch) == []
     watch.close()
@@ -258,7 +259,7 @@ def a_watch_of_a_closed_store_says_so(store: Store) -> None:
     waiting.join(0.05)
     store.close()
     with pytest.raises(StoreClosedError):
-        waiting.result()
+        waiting.result(SOON)
     with pytest.raises(StoreClosedError), store.watch(timeout=0) as watch:
         next(watch)
 
@@ -290,7 +291,7 @@ def whoever_watches_is_told_of_another_opener_s_append(place: Place) -> None:
     store.create_room(room("general"))
     shared = {"multi_process", "persistent"} <= store.capabilities
     writer = place.open(location) if shared else store
-    with store.watch(timeout=LONG) as watch:
+    with store.watch() as watch:
         waiting = Following(watch, 1)
         waiting.join(0.05)  # it waits by then, most likely
         writer.append_message(message("m1", second=9))
@@ -308,7 +309,7 @@ def a_read_only_store_is_watched(place: Place) -> None:
     two_rooms(writer)
     writer.append_message(message("m1", second=9))
     reader = place.open(read_only(location))
-    with reader.watch(timeout=LONG) as watch:
+    with reader.watch() as watch:
         waiting = Following(watch, 3)
         writer.append_message(message("m2", second=8))
         writer.append_message(message("m3", "other", second=7))
