@@ -99,7 +99,7 @@ def messages_come_in_the_order_of_their_commits(store: Store) -> None:
     assert len(all_of(store)) == len(set(all_of(store))) == 17
 
 
-@clause("WATCH-002", "0.4", "1.1")
+@clause("WATCH-002", "0.4")
 def what_comes_is_the_stored_message(store: Store) -> None:
     offered = message("m1", thread("t1"), second=5, mentions=["ann"])
     with store.watch(timeout=LONG) as watch:
@@ -155,7 +155,7 @@ def one_conversation_is_watched(store: Store) -> None:
                 assert there(watch) == [each for each in expected if each[1] == "2" or each in ("t1", "d1")]
 
 
-@clause("WATCH-005", "0.5", "3.7", "5.4")
+@clause("WATCH-005", "0.5", "5.4")
 def bad_arguments_of_a_watch(store: Store) -> None:
     store.append_message(message("m1"))
     before = everything(store)
@@ -302,7 +302,7 @@ def whoever_watches_is_told_of_another_opener_s_append(place: Place) -> None:
             assert waiting.result() == ["m2"], "it was not told of another process's append"
 
 
-@clause("WATCH-012", "0.4", "4.1", needs=("read_only",))
+@clause("WATCH-012", "0.4", needs=("read_only",))
 def a_read_only_store_is_watched(place: Place) -> None:
     location = place.new_location()
     writer = place.open(location)
