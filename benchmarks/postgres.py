@@ -10,10 +10,12 @@ import multiprocessing
 import os
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import psycopg2
@@ -176,13 +178,44 @@ def processes(server: Server) -> Iterator[Row]:
         yield ratio_row(f"{WORKERS} processes appending, per message", f"floor, {WORKERS} processes", (many, bare), 1.3)
 
 
+# -- followed by a watch -----------------------------------------------------------------------------
+
+
+def followed(server: Server) -> Iterator[Row]:
+    """What it costs an append that new messages are followed: the trigger, and a watch that is told of them."""
+    with ExitStack() as stack:
+        plain, _, plain_url, plain_schema = stack.enter_context(database(server))
+        kept, _, kept_url, kept_schema = stack.enter_context(database(server))
+        kept.watch().close()  # from here on their order is kept
+        one, other = (lambda store=store: store.append_message(message(ROOM)) for store in (kept, plain))
+        yield ratio_row("append one message, its order kept", "not kept", alternate(one, other, 400), 1.3)
+        many, others = (partial(fill, store, THOUSAND) for store in (kept, plain))
+        yield ratio_row(f"append {THOUSAND} as a batch, their order kept", "not kept", alternate(many, others, 10), 1.5)
+        places = [(url, server.dsn(), schema) for url, schema in ((kept_url, kept_schema), (plain_url, plain_schema))]
+        times = alternate_processes(*places)
+        yield ratio_row(f"{WORKERS} processes appending, their order kept", "not kept", times, 1.3)
+        with kept.watch() as watch:
+            reader = Thread(target=deque, args=(watch, 0))
+            reader.start()
+            yield ratio_row("append one message, followed", "not kept", alternate(one, other, 400), 1.5)
+            yield ratio_row(f"{WORKERS} processes appending, followed", "not kept", alternate_processes(*places), 1.5)
+            watch.close()
+            reader.join()
+
+
+def alternate_processes(ours: tuple[str, str, str], others: tuple[str, str, str]) -> tuple[float, float]:
+    """The middle one of three rounds of many processes in one place and in another."""
+    rounds = [(per_message(_ours, WORKERS, *ours), per_message(_ours, WORKERS, *others)) for _ in range(3)]
+    return sorted(rounds, key=lambda times: times[0] / times[1])[1]
+
+
 def main() -> int:
     """Measure everything; 1 if a goal is missed."""
     rows: list[Row] = []
     dsn = os.environ.get(DSN_VARIABLE)
     with Server.at(dsn) if dsn else Cluster(fsync=True) as server:
         ((version, fsync),) = server.execute("SELECT current_setting('server_version'), current_setting('fsync')")
-        for measure in (appends, pages, processes):
+        for measure in (appends, pages, processes, followed):
             for row in measure(server):
                 rows.append(row)
                 print(f"measured: {row.work}", file=sys.stderr)

@@ -31,5 +31,21 @@ def test_a_batch_of_large_messages_is_sent_in_pieces(place: Place, proxy: Proxy)
     assert len(place.stored()) == 8
 
 
+def test_a_watch_for_which_nothing_comes_takes_a_trip_for_each_look(place: Place, proxy: Proxy) -> None:
+    store = place.made(**proxy.login)
+    store.watch().close()
+    before = proxy.round_trips
+    with store.watch(timeout=0) as watch:
+        assert proxy.round_trips - before == 2
+        for _ in range(3):
+            before = proxy.round_trips
+            assert list(watch) == []
+            assert proxy.round_trips - before == 1
+        place.open().append_messages([a_message(f"m{number}") for number in range(100)])
+        before = proxy.round_trips
+        assert len(list(watch)) == 100
+        assert proxy.round_trips - before == 2
+
+
 def test_every_operation_that_is_counted_has_a_limit(trips: dict[str, int]) -> None:
     assert trips.keys() == LIMITS.keys()

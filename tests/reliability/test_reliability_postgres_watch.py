@@ -1,0 +1,191 @@
+"""Following on PostgreSQL: nothing is missed and nothing comes twice, though sessions end and the server is killed."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import closing
+
+import psycopg2
+import pytest
+from tests.children import WAIT, Child, tell
+from tests.existing.server import message_rows
+from tests.moltnet_postgres.support import Place, told
+from tests.postgres.cluster import Cluster
+
+from moltnet_core import START, Actor, Message, Part, Room, Store, StoreUnavailableError, Target, Watch, open_store
+from moltnet_core.timestamps import parse_time
+from moltnet_core.types import Start
+
+Figure = Callable[[str], None]
+
+ROOMS = ("general", "other", "third")
+WRITERS, SERVERS = 3, 2
+OWN, SERVED = 93_000, 7_000
+BATCH, TRANSACTION = 250, 20
+RECONNECTIONS = 20
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    with Cluster(fsync=True) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def place(cluster: Cluster) -> Iterator[Place]:
+    with Place(cluster) as place:
+        yield place
+
+
+# -- writers -----------------------------------------------------------------------------------------
+
+
+def said(own_id: str, chance: random.Random) -> Message:
+    """A message in some conversation, of some time."""
+    name = chance.choice((*ROOMS, "d", "t"))
+    target = Target.dm("d", ("a", "b")) if name == "d" else Target.room(name)
+    target = Target.thread("general", "t") if name == "t" else target
+    when = parse_time(f"2026-01-01T{chance.randrange(24):02}:{chance.randrange(60):02}:00Z")
+    return Message("local", target, Actor("agent", "a"), [Part("text", "x")], id=own_id, created_at=when)
+
+
+def write(url: str, writer: int) -> None:
+    """Append batches, each until it is acknowledged."""
+    chance = random.Random(writer)
+    with open_store(url, environ={}) as store:
+        tell("ready")
+        for first in range(0, OWN // WRITERS, BATCH):
+            batch = [said(f"w{writer}-{number:06}", chance) for number in range(first, first + BATCH)]
+            while told(lambda batch=batch: store.append_messages(batch, retry=True)) is not None:  # type: ignore[misc]
+                time.sleep(0.05)
+
+
+def serve(dsn: str, writer: int) -> None:
+    """Store messages as a Moltnet server does, a few in one transaction, each until it is known to be there."""
+    chance = random.Random(f"server {writer}")
+    tell("ready")
+    for first in range(0, SERVED // SERVERS, TRANSACTION):
+        own_ids = [f"s{writer}-{number:06}" for number in range(first, first + TRANSACTION)]
+        statements = [each for own_id in own_ids for each in rows(own_id, chance)]
+        while not is_stored(dsn, own_ids, statements):
+            time.sleep(0.05)
+
+
+def rows(own_id: str, chance: random.Random) -> list[tuple[str, list[object]]]:
+    """The server's statements for a message in some room, of some time."""
+    target = {"kind": "room", "room_id": chance.choice(ROOMS)}
+    return message_rows(own_id, target, f"2026-01-01T12:{chance.randrange(60):02}:00.5Z")
+
+
+def is_stored(dsn: str, own_ids: list[str], statements: list[tuple[str, list[object]]]) -> bool:
+    """Store messages, unless they are; some of the transactions take a while, and some are rolled back first."""
+    try:
+        with closing(psycopg2.connect(dsn)) as connection, connection.cursor() as cursor:
+            cursor.execute("SELECT count(*) FROM messages WHERE id = ANY(%s)", (own_ids,))
+            if cursor.fetchall() == [(len(own_ids),)]:
+                return True
+            for is_over in (own_ids[0][-2:] != "40", True):
+                for sql, parameters in statements:
+                    cursor.execute(sql.replace("%", "%%").replace("?", "%s"), parameters)
+                if is_over:
+                    cursor.execute("SELECT pg_sleep(%s)", (0.02,))
+                    connection.commit()
+                    return True
+                connection.rollback()
+    except psycopg2.Error:
+        pass
+    return False
+
+
+# -- the follower ------------------------------------------------------------------------------------
+
+
+class Followed:
+    """What was given: how often each message came, and whether each writer's came in its order."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self.late = 0
+        self._last: dict[str, str] = {}
+
+    def add(self, own_id: str) -> None:
+        writer = own_id.partition("-")[0]
+        self.late += own_id <= self._last.get(writer, "")
+        self._last[writer] = own_id
+        self.counts[own_id] += 1
+
+
+def begun(store: Store, token: str | Start) -> Watch:
+    """A watch, which is begun as soon as the server is there."""
+    until = time.monotonic() + WAIT
+    while True:
+        try:
+            return store.watch(after=token, timeout=WAIT, page_size=500)
+        except StoreUnavailableError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.05)
+
+
+def follow(followed: Followed, token: str | Start, until: int, store: Store) -> str | Start:
+    """Take messages until there are so many."""
+    with begun(store, token) as watch:
+        while followed.counts.total() < until:
+            message = next(watch, None)
+            assert message is not None, f"nothing comes after {followed.counts.total()}"
+            followed.add(message.id)
+            token = message.id
+    return token
+
+
+def test_nothing_is_missed_or_doubled(
+    cluster: Cluster, place: Place, start: Callable[..., Child], figure: Figure
+) -> None:
+    began = time.monotonic()
+    with place.open() as store:
+        for room_id in ROOMS:
+            store.create_room(Room(room_id, "local"))
+        store.watch().close()
+    children = [start(write, place.url(), number) for number in range(WRITERS)]
+    dsn = cluster.dsn(options=f"-c search_path={place.schema}")
+    children += [start(serve, dsn, number) for number in range(SERVERS)]
+    for child in children:
+        assert child.hear() == "ready"
+    followed, total = Followed(), OWN + SERVED
+    token: str | Start = START
+    store = place.open()
+    kills = openings = 0
+    starting = threading.Thread()
+    starting.start()
+    for number in range(RECONNECTIONS):
+        token = follow(followed, token, total * (number + 1) // (RECONNECTIONS + 1), store)
+        starting.join()
+        if number % 7 == 3:
+            cluster.kill()
+            starting = threading.Thread(target=cluster.start)
+            starting.start()
+            kills += 1
+        elif number % 3 == 2:
+            store.close()
+            store = place.open()
+            openings += 1
+        else:
+            cluster.terminate_backends("moltnet-storage")
+    follow(followed, token, total, store)
+    starting.join()
+    for child in children:
+        child.end()
+    store.close()
+    doubled = followed.counts.total() - len(followed.counts)
+    missed = total - len(followed.counts)
+    figure(
+        f"watch, PostgreSQL: {total} messages of {WRITERS} processes and {SERVERS} that write as a server does, "
+        f"{RECONNECTIONS} reconnections ({kills} as the server was killed, {openings} openings), {missed} missed, "
+        f"{doubled} doubled, {followed.late} out of a writer's order, {time.monotonic() - began:.0f} s"
+    )
+    assert (missed, doubled, followed.late) == (0, 0, 0)
+    assert sorted(followed.counts) == place.stored()
