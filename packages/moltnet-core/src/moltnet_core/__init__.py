@@ -66,7 +66,8 @@ if TYPE_CHECKING:
     from moltnet_core.plugins import hookimpl
     from moltnet_core.records import LOAD_ORDER, Counts, LoadResult, Record, RecordKind
     from moltnet_core.serialization import from_json, to_json
-    from moltnet_core.store import Snapshot, Store
+    from moltnet_core.snapshot import Snapshot
+    from moltnet_core.store import Store
     from moltnet_core.transfer.backing_up import back_up_store
     from moltnet_core.transfer.copying import CopyResult, DeferredTarget, copy_store
     from moltnet_core.transfer.digest import StoreDigest
