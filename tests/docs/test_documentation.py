@@ -9,6 +9,7 @@ import runpy
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 import click
@@ -209,7 +210,7 @@ def test_every_error_has_its_cause_and_cure() -> None:
 def test_every_hook_is_documented() -> None:
     page = (ROOT / "docs" / "hooks.md").read_text(encoding="utf-8")
     hooks = [name for name in hookspecs.__all__ if name.startswith("moltnet_")]
-    assert len(hooks) == 7
+    assert len(hooks) == 8
     sections = dict(re.findall(r"^## (\w+)\n(.*?)(?=^## |\Z)", page, re.MULTILINE | re.DOTALL))
     for name in hooks:
         assert getattr(hookspecs, name).__doc__, f"{name} has no docstring"
@@ -277,3 +278,17 @@ def test_every_fault_is_documented_as_the_catalogue_says() -> None:
         (fault.code, str(fault.severity).capitalize(), ", repairable" * fault.repairable, fault.meaning, fault.repair)
         for fault in FAULTS.values()
     ]
+
+
+def test_every_event_is_documented_as_the_catalogues_say() -> None:
+    page = (ROOT / "docs" / "observability.md").read_text(encoding="utf-8")
+    catalogues = [
+        import_module(f"{name}.events")
+        for name in ("moltnet_core", "moltnet_sqlite", "moltnet_postgres", "moltnet_sql")
+    ]
+    rows = [
+        f"| `{event.name}` | {event.level.name} | {', '.join(f'`{each}`' for each in event.fields)} | {event.meaning} |"
+        for catalogue in catalogues
+        for event in catalogue.EVENTS
+    ]
+    assert re.findall(r"^\| `moltnet\.[a-z_.]+` \| [A-Z]+ \| .*$", page, re.MULTILINE) == rows

@@ -12,7 +12,7 @@ import pytest
 import moltnet_core
 
 SIBLINGS = {"moltnet_memory", "moltnet_json", "moltnet_sql", "moltnet_sqlite", "moltnet_postgres", "moltnet_cli"}
-SIBLINGS |= {"moltnet_conformance"}
+SIBLINGS |= {"moltnet_conformance", "moltnet_opentelemetry"}
 DRIVERS = {"peewee", "playhouse", "sqlite3", "_sqlite3", "pysqlite3", "psycopg2"}
 HEAVY = {"yaml", "tomli", "tomllib", "click", "rich", "asyncio", "hypothesis", "pytest"}
 SOURCES = sorted(Path(moltnet_core.__file__).parent.rglob("*.py"))

@@ -48,6 +48,7 @@ class Pool(PostgresPool):
         super().__init__(
             self._make,
             Watchdog(),
+            place="a server",
             size=size,
             timeout=timeout,
             lifetime=lifetime,
@@ -261,6 +262,42 @@ def test_one_dead_connection_retires_all_that_are_as_old() -> None:
     pool.give(new)
     assert pool.take() is new
     pool.give(new)
+    pool.close()
+
+
+def test_a_lost_connection_is_told_once_and_counted(caplog: pytest.LogCaptureFixture) -> None:
+    pool = Pool(size=3)
+    old = [pool.take() for _ in range(3)]
+    assert pool.stats()["pool.in_use"] == pool.stats()["pool.opened"] == 3
+    pool.give(old[0])
+    for each in old[1:]:
+        fake(each).closed = 2
+        pool.give(each)
+    (told,) = [vars(record) for record in caplog.records]
+    assert (told["event"], told["server"], told["idle"]) == ("moltnet.postgres.connection_lost", "a server", 1)
+    pool.give(pool.take())
+    assert pool.stats() == {
+        "pool.size": 3,
+        "pool.in_use": 0,
+        "pool.idle": 1,
+        "pool.waiting": 0,
+        "pool.opened": 4,
+        "pool.replaced": 3,
+    }
+    pool.close()
+    assert pool.stats()["pool.idle"] == 0
+
+
+def test_what_is_closed_for_its_age_is_not_replaced_and_a_failover_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    pool = Pool(size=2, lifetime=60)
+    connection = pool.take()
+    fake(connection).made_at -= 61
+    pool.give(connection)
+    assert pool.stats()["pool.replaced"] == 0
+    pool.give(pool.take())
+    pool.retire_all()
+    assert pool.stats()["pool.replaced"] == 1
+    assert [vars(record)["event"] for record in caplog.records] == ["moltnet.postgres.wrong_server"]
     pool.close()
 
 

@@ -67,7 +67,9 @@ if TYPE_CHECKING:
     from moltnet_core.plugins import hookimpl
     from moltnet_core.records import LOAD_ORDER, Counts, LoadResult, Record, RecordKind
     from moltnet_core.serialization import from_json, to_json
-    from moltnet_core.store import Snapshot, Store
+    from moltnet_core.snapshot import Snapshot
+    from moltnet_core.stats import CallStats, QueueStats, Stats
+    from moltnet_core.store import Store
     from moltnet_core.transfer.backing_up import back_up_store
     from moltnet_core.transfer.copying import CopyResult, DeferredTarget, copy_store
     from moltnet_core.transfer.digest import StoreDigest
@@ -122,6 +124,7 @@ __all__ = [
     "BackendLoadError",
     "BackendNotFoundError",
     "BackupFile",
+    "CallStats",
     "CancelledError",
     "Change",
     "CheckReport",
@@ -160,6 +163,7 @@ __all__ = [
     "Power",
     "Problem",
     "Progress",
+    "QueueStats",
     "ReadOnlyStoreError",
     "Record",
     "RecordConflictError",
@@ -171,6 +175,7 @@ __all__ = [
     "RoomNotFoundError",
     "SchemaTooNewError",
     "Snapshot",
+    "Stats",
     "StorageConfig",
     "StorageFullError",
     "StorageIOError",
@@ -281,10 +286,13 @@ _NAMES = {
         "from_json",
         "to_json",
     ),
-    "store": (
-        "Snapshot",
-        "Store",
+    "snapshot": ("Snapshot",),
+    "stats": (
+        "CallStats",
+        "QueueStats",
+        "Stats",
     ),
+    "store": ("Store",),
     "transfer.copying": (
         "CopyResult",
         "DeferredTarget",

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from moltnet_core.errors import StoreClosedError
+from moltnet_core.stats import QueueStats
 
 __all__ = ["Workers", "alone", "result", "settled", "until_done", "until_gone"]
 
@@ -173,6 +174,13 @@ class Workers:
             self._under_way.add(future)
         future.add_done_callback(self._under_way.discard)
         return future
+
+    def stats(self) -> QueueStats:
+        """How busy they are."""
+        under_way = self._under_way.copy()  # in one step, as calls end meanwhile
+        running = sum(each.running() for each in under_way)
+        waiting = sum(not each.running() and not each.done() for each in under_way)
+        return QueueStats(self._count, sum(each.is_alive() for each in self._threads), running, waiting)
 
     def close(self, last: Callable[[], None]) -> tuple[Future[None], Callable[[], None]]:
         """Take no more calls; once those that were taken are over, end the threads and make a last call.

@@ -26,6 +26,7 @@ def open_async_store(
     plugins: Iterable[object] = (),
     config_file: str | os.PathLike[str] | None = None,
     environ: Mapping[str, str] | None = None,
+    slow_call: float | None = None,
     threads: int | None = None,
 ) -> Opening:
     """Open a store for an event loop, which goes on meanwhile.
@@ -54,6 +55,7 @@ def open_async_store(
             plugins=plugins,
             config_file=config_file,
             environ=environ,
+            slow_call=slow_call,
         ),
         threads,
     )

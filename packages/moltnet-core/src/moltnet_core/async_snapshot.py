@@ -13,16 +13,17 @@ from moltnet_core._workers import Workers, alone, result, settled
 from moltnet_core.errors import CorruptRecordError, StoreClosedError
 from moltnet_core.paging import OnCorrupt
 from moltnet_core.records import Record, RecordKind
-from moltnet_core.store import Snapshot, Store
+from moltnet_core.snapshot import Snapshot
+from moltnet_core.store import Store
 
 __all__ = ["AsyncSnapshot", "open_snapshot"]
 
 _AT_ONCE: Final = 1000
-"""Records that are read at once, as :meth:`Snapshot.records <moltnet_core.store.Snapshot.records>` does."""
+"""Records that are read at once, as :meth:`Snapshot.records <moltnet_core.snapshot.Snapshot.records>` does."""
 
 
 class AsyncSnapshot:
-    """One unchanging view of a store: name for name a :class:`~moltnet_core.store.Snapshot`.
+    """One unchanging view of a store: name for name a :class:`~moltnet_core.snapshot.Snapshot`.
 
     Its calls are made one after the other. Once the block is left they raise ``StoreClosedError``.
     """
@@ -41,7 +42,7 @@ class AsyncSnapshot:
         *,
         on_corrupt: OnCorrupt = "raise",
     ) -> list[Record]:
-        """See :meth:`Snapshot.scan <moltnet_core.store.Snapshot.scan>`."""
+        """See :meth:`Snapshot.scan <moltnet_core.snapshot.Snapshot.scan>`."""
 
         def scan() -> list[Record]:
             with self._turn:
@@ -53,7 +54,7 @@ class AsyncSnapshot:
     async def entries(
         self, kind: RecordKind | str, after: str | None = None, limit: int = 1000
     ) -> list[Record | CorruptRecordError]:
-        """See :meth:`Snapshot.entries <moltnet_core.store.Snapshot.entries>`."""
+        """See :meth:`Snapshot.entries <moltnet_core.snapshot.Snapshot.entries>`."""
 
         def entries() -> list[Record | CorruptRecordError]:
             with self._turn:
@@ -65,7 +66,7 @@ class AsyncSnapshot:
     def records(
         self, kind: RecordKind | str | None = None, *, on_corrupt: OnCorrupt = "raise"
     ) -> AsyncIterator[Record]:
-        """See :meth:`Snapshot.records <moltnet_core.store.Snapshot.records>`."""
+        """See :meth:`Snapshot.records <moltnet_core.snapshot.Snapshot.records>`."""
         found = self._snapshot.records(kind, on_corrupt=on_corrupt)
         return AsyncItems(self._workers, self._in_turn(found), _AT_ONCE)
 

@@ -23,6 +23,7 @@ from moltnet_core.errors import ValidationError
 from moltnet_core.migrations import Migration, MigrationStatus
 from moltnet_core.paging import OnCorrupt
 from moltnet_core.records import Counts, LoadResult, Record
+from moltnet_core.stats import Stats
 from moltnet_core.store import Store
 from moltnet_core.types import (
     AgentRegistration,
@@ -77,6 +78,7 @@ class AsyncStore(AsyncWalks):
     def __init__(self, store: Store, *, threads: int | None = None) -> None:
         check_threads(threads)
         super().__init__(store, Workers(f"moltnet-{store.backend.name}", threads or store.driver.concurrency))
+        store._queue = self._workers.stats
 
     # -- the store -----------------------------------------------------------------------------------
 
@@ -163,6 +165,14 @@ class AsyncStore(AsyncWalks):
     async def describe(self) -> Mapping[str, str]:
         """See :meth:`Store.describe <moltnet_core.store.Store.describe>`."""
         return await self._read(self._store.describe)
+
+    async def stats(self) -> Stats:
+        """See :meth:`Store.stats <moltnet_core.store.Store.stats>`; with the :attr:`~Stats.queue` of this store.
+
+        It is the one call that needs no thread, so that it answers also when all are busy, and when the store is
+        closed.
+        """
+        return self._store.stats()
 
     # -- rooms -----------------------------------------------------------------------------------------
 

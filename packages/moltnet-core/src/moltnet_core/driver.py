@@ -277,6 +277,21 @@ class Driver(ABC):
         """What an operator wants to know of engine, place and size, by name. No secrets."""
         return {}
 
+    def stats(self) -> Mapping[str, float]:
+        """Numbers for :meth:`Store.stats <moltnet_core.store.Store.stats>`, by name; in the end all that it has.
+
+        It may be called at any time, also when the driver is closed, and waits neither for a call that is under way
+        nor for a device. A driver has what it has of these, and may add names of its own:
+
+        - ``pool.size``, the most connections that may be open; ``pool.in_use``, ``pool.idle`` and ``pool.waiting``
+          (calls that wait for one), at this moment; ``pool.opened`` and ``pool.replaced`` (those that were closed
+          because they were dead, or as old as one), since the store was opened.
+        - ``group.count``, how often waiting writes were made durable together, since the store was opened;
+          ``group.writes`` and ``group.messages``, how many writes these were and how many messages they had;
+          ``group.largest``, the most writes at once.
+        """
+        return {}
+
     @abstractmethod
     def ping(self) -> None:
         """Reach the stored data once.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -22,12 +21,11 @@ from moltnet_core.errors import (
     UnsupportedCapabilityError,
     ValidationError,
 )
+from moltnet_core.events import SCHEMA_NEWER
 from moltnet_core.plugins.manager import DISABLED_VARIABLE, Plugins, installed_backends, load_backend, load_failure
 from moltnet_core.store import Store
 
 __all__ = ["open_store", "resolve_location"]
-
-_log = logging.getLogger("moltnet_core.store")
 
 
 def open_store(
@@ -38,6 +36,7 @@ def open_store(
     plugins: Iterable[object] = (),
     config_file: str | os.PathLike[str] | None = None,
     environ: Mapping[str, str] | None = None,
+    slow_call: float | None = None,
 ) -> Store:
     """Open a store.
 
@@ -58,6 +57,7 @@ def open_store(
     :param config_file: a configuration file to read instead of the one that ``MOLTNET_CONFIG`` names or the search
         finds. Only without ``location``.
     :param environ: read instead of the process's environment.
+    :param slow_call: seconds, more than 0, after which a call is logged as ``moltnet.call.slow``; without it none is.
     :raises ConfigError: the location or configuration is wrong. Nothing was created.
     :raises BackendNotFoundError: the backend is not installed; says what to install.
     :raises BackendLoadError: the backend or a plugin cannot be loaded.
@@ -70,6 +70,8 @@ def open_store(
     if migrate not in (True, False, "later"):
         raise ValidationError("migrate", 'expected True, False or "later"')
     environ = os.environ if environ is None else environ
+    if slow_call is not None and (type(slow_call) not in (int, float) or not slow_call > 0):
+        raise ValidationError("slow_call", "expected a number of seconds, more than 0")
     if isinstance(plugins, str) or not isinstance(plugins, Iterable):
         raise ValidationError("plugins", "expected a list of plugins")
     plugins = tuple(plugins)
@@ -83,11 +85,11 @@ def open_store(
     driver: Driver = backend.open(settings, read_only=read_only)
     if not isinstance(driver, Driver):
         raise load_failure(backend.name, module, f"it opened a {type(driver).__name__}, not a Driver")
-    store = Store(driver, backend, loaded, migrations, read_only=read_only)
+    store = Store(driver, backend, loaded, migrations, read_only=read_only, slow_call=slow_call)
     try:
         _look_at_schema(store, may_migrate=bool(migrate))
         if not store.needs_migration:
-            loaded.store_opened(store=store)
+            store._opened()
         elif migrate != "later":
             store.migrate()
     except BaseException:
@@ -164,11 +166,14 @@ def _look_at_schema(store: Store, *, may_migrate: bool) -> None:
     if store.read_only:
         for series in status.series:
             if series.applied > series.known > 0:
-                _log.warning(
+                SCHEMA_NEWER.log(
                     "the schema series %s stands at version %d, and this software knows up to %d; reading on",
                     series.series,
                     series.applied,
                     series.known,
+                    series=series.series,
+                    applied=series.applied,
+                    known=series.known,
                 )
         return
     if status.is_current:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from typing import Any, Literal
 
 from moltnet_core.errors import CorruptRecordError, ValidationError
+from moltnet_core.events import RECORD_SKIPPED
 from moltnet_core.types import AgentRegistration, Page, PageInfo, Start
 
 __all__ = ["OnCorrupt", "check_on_corrupt", "entry_id", "make_page", "without_corrupt"]
 
 OnCorrupt = Literal["raise", "skip"]
-
-_log = logging.getLogger("moltnet_core.store")
 
 
 def check_on_corrupt(value: object) -> None:
@@ -41,7 +39,16 @@ def without_corrupt(entries: Sequence[Any], on_corrupt: OnCorrupt) -> tuple[Any,
     if on_corrupt == "raise":
         raise corrupt[0]
     for error in corrupt:
-        _log.warning("skipped the record %r in %s: %s", error.record_id, error.table, error.problem)
+        table, record_id, problem = error.table, error.record_id, error.problem
+        RECORD_SKIPPED.log(
+            "skipped the record %r in %s: %s",
+            record_id,
+            table,
+            problem,
+            table=table,
+            record_id=record_id,
+            problem=problem,
+        )
     return tuple(entry for entry in entries if not isinstance(entry, CorruptRecordError))
 
 

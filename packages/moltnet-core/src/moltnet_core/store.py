@@ -6,9 +6,11 @@ observers. The rules are the contract's; see each method.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from time import perf_counter
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -16,12 +18,12 @@ import attrs
 
 from moltnet_core._bell import Bell
 from moltnet_core._follower import Follower, WatchOptions
+from moltnet_core._calls import Around, Calls, counted
 from moltnet_core._gate import Gate
 from moltnet_core.backend import Backend, Power
 from moltnet_core.derivation import derive
 from moltnet_core.driver import Appended, Driver, Lookup, NewMessage, SupportsBackup, SupportsMigrations, SupportsWatch
 from moltnet_core.errors import (
-    CorruptRecordError,
     InvalidCursorError,
     MigrationRequiredError,
     ReadOnlyStoreError,
@@ -30,6 +32,7 @@ from moltnet_core.errors import (
     ValidationError,
 )
 from moltnet_core.feeds import Conversation, Feed, FeedPage, Position
+from moltnet_core.events import STORE_CLOSED, STORE_MIGRATED, STORE_OPENED
 from moltnet_core.listings import (
     Agents,
     Artifacts,
@@ -44,8 +47,10 @@ from moltnet_core.listings import (
 )
 from moltnet_core.loading import prepare_load
 from moltnet_core.migrations import Migration, MigrationStatus, apply_pending, read_status
-from moltnet_core.paging import OnCorrupt, check_on_corrupt, entry_id, make_page, without_corrupt
-from moltnet_core.records import LOAD_ORDER, Counts, LoadResult, Record, RecordKind
+from moltnet_core.paging import OnCorrupt, check_on_corrupt, entry_id, make_page
+from moltnet_core.records import Counts, LoadResult, Record
+from moltnet_core.snapshot import Snapshot
+from moltnet_core.stats import QueueStats, Stats
 from moltnet_core.timestamps import now
 from moltnet_core.types import (
     AgentRegistration,
@@ -73,83 +78,11 @@ from moltnet_core.walks import PAGE_SIZE, Walks
 from moltnet_core.watch import PATIENCE, Watch
 
 if TYPE_CHECKING:
-    from moltnet_core.driver import DriverSnapshot
     from moltnet_core.plugins import Plugins
 
-__all__ = ["Snapshot", "Store"]
+__all__ = ["Store"]
 
-_SCAN_LIMIT = 1000
-_MAX_SCAN_LIMIT = 10_000
 T = TypeVar("T")
-
-
-class Snapshot:
-    """One unchanging view of a store, made by :meth:`Store.snapshot`."""
-
-    def __init__(self, gate: Gate, snapshot: DriverSnapshot) -> None:
-        self._gate = gate
-        self._snapshot = snapshot
-
-    def scan(
-        self,
-        kind: RecordKind | str,
-        after: str | None = None,
-        limit: int = _SCAN_LIMIT,
-        *,
-        on_corrupt: OnCorrupt = "raise",
-    ) -> list[Record]:
-        """The next records of a kind: by id, messages by (time, id); removed rooms and credentials included.
-
-        :param after: the id of the record to go on after.
-        :param limit: how many, 1 to 10,000. Fewer come back at the end only (or when corrupt ones were skipped).
-        :raises ValidationError: no such kind, or the limit is out of range.
-        :raises InvalidCursorError: there is no message ``after``.
-        :raises CorruptRecordError: one cannot be decoded, and ``on_corrupt`` is ``"raise"``.
-        :raises StoreClosedError: the store was closed.
-        """
-        on_corrupt = _checked(on_corrupt)
-        return list(without_corrupt(self.entries(kind, after, limit), on_corrupt))
-
-    def entries(
-        self, kind: RecordKind | str, after: str | None = None, limit: int = _SCAN_LIMIT
-    ) -> list[Record | CorruptRecordError]:
-        """The same, with the error in the place of a record that cannot be decoded.
-
-        :raises: as :meth:`scan`, but for ``CorruptRecordError``.
-        """
-        kind = _record_kind(kind)
-        if type(limit) is not int or not 1 <= limit <= _MAX_SCAN_LIMIT:
-            raise ValidationError("limit", f"expected an integer from 1 to {_MAX_SCAN_LIMIT}")
-        with self._gate:
-            return list(self._snapshot.scan(kind, after, limit))
-
-    def records(self, kind: RecordKind | str | None = None, *, on_corrupt: OnCorrupt = "raise") -> Iterator[Record]:
-        """All records of a kind, or of every kind in load order, one by one.
-
-        :raises: as :meth:`scan`.
-        """
-        on_corrupt = _checked(on_corrupt)
-        for each in LOAD_ORDER if kind is None else (_record_kind(kind),):
-            after: str | None = None
-            while True:
-                entries = self.entries(each, after)
-                yield from without_corrupt(entries, on_corrupt)
-                if len(entries) < _SCAN_LIMIT:
-                    break
-                last = entries[-1]
-                after = last.id if isinstance(last, Record) else last.record_id
-
-
-def _record_kind(kind: RecordKind | str) -> RecordKind:
-    try:
-        return RecordKind(kind)
-    except ValueError:
-        raise ValidationError("kind", f"expected one of {', '.join(RecordKind)}") from None
-
-
-def _checked(on_corrupt: OnCorrupt) -> OnCorrupt:
-    check_on_corrupt(on_corrupt)
-    return on_corrupt
 
 
 class Store(Walks):
@@ -167,6 +100,7 @@ class Store(Walks):
         migrations: Sequence[Migration] = (),
         *,
         read_only: bool = False,
+        slow_call: float | None = None,
     ) -> None:
         self._driver = driver
         self._backend = backend
@@ -176,6 +110,20 @@ class Store(Walks):
         self._pending: tuple[Migration, ...] = ()
         self._gate = Gate()
         self._bell = Bell(self._open_feed)
+        self._calls = Calls(backend.name, self._surroundings(), slow_call)
+        self._queue: Callable[[], QueueStats] | None = None
+
+    def _surroundings(self) -> Around | None:
+        """What makes a call within what plugins put around it; ``None`` where none do."""
+        if not self._plugins.surrounds_calls:
+            return None
+        plugins, this = self._plugins, weakref.ref(self)  # else nobody would free a store that was not closed
+
+        def surround(name: str, call: Callable[[], T]) -> T:
+            store = this()
+            return call() if store is None else plugins.surround(store, name, call)
+
+        return surround
 
     # -- the store -----------------------------------------------------------------------------------
 
@@ -222,14 +170,21 @@ class Store(Walks):
             return
         if not self.needs_migration:  # else they were not told that it was opened
             self._plugins.store_closing(store=self)
-        self._abandon()
+        if self._abandon() and not self.needs_migration:
+            calls = self._calls.stats().values()
+            made, failed = sum(each.count for each in calls), sum(each.failed for each in calls)
+            name = self._backend.name
+            STORE_CLOSED.log("closed a store (%s) after %d calls", name, made, backend=name, calls=made, failed=failed)
 
-    def _abandon(self) -> None:
-        """Close the store without telling plugins."""
-        if self._gate.close():
+    def _abandon(self) -> bool:
+        """Close the store without telling anybody; whether it was open."""
+        was_open = self._gate.close()
+        if was_open:
             self._bell.close()
             self._driver.close()
+        return was_open
 
+    @counted
     def ping(self) -> None:
         """Reach the stored data once.
 
@@ -239,11 +194,13 @@ class Store(Walks):
         with self._gate:
             self._driver.ping()
 
+    @counted
     def counts(self) -> Counts:
         """How much is stored."""
         with self._reading():
             return self._driver.counts()
 
+    @counted
     def migration_status(self) -> MigrationStatus:
         """How far the schema is; takes no lock and writes nothing. Empty for a backend without migrations.
 
@@ -255,6 +212,7 @@ class Store(Walks):
                 return MigrationStatus()
             return read_status(self._driver.migration_log, self._migrations, newer_is_error=not self._read_only)
 
+    @counted
     def migrate(self) -> tuple[Migration, ...]:
         """Apply the migrations that are missing, each in a transaction of its own.
 
@@ -268,16 +226,31 @@ class Store(Walks):
         applied: tuple[Migration, ...] = ()
         if pending and isinstance(self._driver, SupportsMigrations):
             self._plugins.before_migrate(store=self, plan=pending)
+            begun = perf_counter()
             with self._gate:
                 applied = apply_pending(self._driver.migration_log, pending)
+            self._tell_migrated(applied, perf_counter() - begun)
             self.migration_status()  # another program may have gone further meanwhile
         was_deferred, self._pending = bool(self._pending), ()
         if applied:
             self._plugins.after_migrate(store=self, applied=applied)
         if was_deferred:
-            self._plugins.store_opened(store=self)
+            self._opened()
         return applied
 
+    def _opened(self) -> None:
+        self._plugins.store_opened(store=self)
+        name = self._backend.name
+        STORE_OPENED.log("opened a store (%s)", name, backend=name, read_only=self._read_only)
+
+    def _tell_migrated(self, applied: Sequence[Migration], seconds: float) -> None:
+        labels, name = [step.label for step in applied], self._backend.name
+        if applied:
+            STORE_MIGRATED.log(
+                "migrated a store (%s): %s", name, ", ".join(labels), backend=name, applied=labels, seconds=seconds
+            )
+
+    @counted
     def backup(self, destination: str | Path) -> None:
         """Copy the whole store, as of one moment, to a file that does not exist yet, while it is in use.
 
@@ -306,10 +279,18 @@ class Store(Walks):
         """Whether the store was opened with ``migrate="later"`` and :meth:`migrate` was not called yet."""
         return bool(self._pending)
 
+    @counted
     def describe(self) -> Mapping[str, str]:
         """What an operator wants to know of engine, place and size, by name; in the backend's own words."""
         with self._gate:
             return self._driver.describe()
+
+    def stats(self) -> Stats:
+        """What the store has done since it was opened, and what it is doing: see :class:`~moltnet_core.stats.Stats`.
+
+        It waits for nothing, and works when the store is closed: then it tells how things stood at the end.
+        """
+        return Stats(self._calls.stats(), dict(self._driver.stats()), None if self._queue is None else self._queue())
 
     def _reading(self) -> Gate:
         if self._pending:
@@ -323,6 +304,7 @@ class Store(Walks):
 
     # -- rooms ---------------------------------------------------------------------------------------
 
+    @counted
     def create_room(self, room: Room) -> Room:
         """Create a room.
 
@@ -335,14 +317,17 @@ class Store(Walks):
             self._driver.create_room(room)
         return room
 
+    @counted
     def get_room(self, room_id: str) -> Room | None:
         """A room, or ``None`` if there is none of this id or it was removed."""
         return self._get(Room, Lookup.ROOM, room_id)
 
+    @counted
     def list_rooms(self, page: PageRequest | None = None, *, on_corrupt: OnCorrupt = "raise") -> Page[Room]:
         """Rooms that were not removed, by id. See :meth:`list_room_messages` for the arguments and errors."""
         return self._list_by_id(Rooms(), page, on_corrupt)
 
+    @counted
     def reconcile_room(self, room: Room) -> Room:
         """Replace a room's name, members, visibility and write policy.
 
@@ -354,6 +339,7 @@ class Store(Walks):
         with self._writing():
             return self._driver.reconcile_room(room)
 
+    @counted
     def update_room_members(self, room_id: str, add: Iterable[str] = (), remove: Iterable[str] = ()) -> Room:
         """Add members to a room, then remove members.
 
@@ -367,6 +353,7 @@ class Store(Walks):
         with self._writing():
             return self._driver.update_members(room_id, added, removed)
 
+    @counted
     def remove_room(self, room_id: str) -> None:
         """Remove a room.
 
@@ -379,6 +366,7 @@ class Store(Walks):
         with self._writing():
             self._driver.remove_room(room_id, now())
 
+    @counted
     def remove_agent_from_rooms(self, agent_id: str) -> None:
         """Drop one member, as its id is written, from every room. An unknown one is no error."""
         member_id = _text_argument(agent_id, "agent_id")
@@ -388,6 +376,7 @@ class Store(Walks):
 
     # -- messages ------------------------------------------------------------------------------------
 
+    @counted
     def append_message(self, message: Message, *, retry: bool = False) -> AppendResult:
         """Append one message. Its thread or DM is created if it is the first; its artifacts are stored with it.
 
@@ -405,6 +394,7 @@ class Store(Walks):
         self._tell([result])
         return result
 
+    @counted
     def append_messages(self, batch: Iterable[Message], *, retry: bool = False) -> list[AppendResult]:
         """Append several messages in order, all or none.
 
@@ -431,6 +421,7 @@ class Store(Walks):
 
         self._driver.after_commit(tell)
 
+    @counted
     def get_message(self, message_id: str) -> Message | None:
         """A message, or ``None``.
 
@@ -438,6 +429,7 @@ class Store(Walks):
         """
         return self._get(Message, Lookup.MESSAGE, message_id)
 
+    @counted
     def list_room_messages(
         self, room_id: str, page: PageRequest | None = None, *, on_corrupt: OnCorrupt = "raise"
     ) -> Page[Message]:
@@ -453,12 +445,14 @@ class Store(Walks):
         """
         return self._list(RoomMessages(_text_argument(room_id, "room_id")), page, on_corrupt)
 
+    @counted
     def list_thread_messages(
         self, thread_id: str, page: PageRequest | None = None, *, on_corrupt: OnCorrupt = "raise"
     ) -> Page[Message]:
         """Messages of a thread. See :meth:`list_room_messages`."""
         return self._list(ThreadMessages(_text_argument(thread_id, "thread_id")), page, on_corrupt)
 
+    @counted
     def list_dm_messages(
         self, dm_id: str, page: PageRequest | None = None, *, on_corrupt: OnCorrupt = "raise"
     ) -> Page[Message]:
@@ -526,24 +520,29 @@ class Store(Walks):
 
     # -- conversations and artifacts -----------------------------------------------------------------
 
+    @counted
     def get_thread(self, thread_id: str) -> Thread | None:
         """A thread, or ``None``."""
         return self._get(Thread, Lookup.THREAD, thread_id)
 
+    @counted
     def list_threads(
         self, room_id: str, page: PageRequest | None = None, *, on_corrupt: OnCorrupt = "raise"
     ) -> Page[Thread]:
         """Threads of a room, by id. See :meth:`list_room_messages` for the arguments and errors."""
         return self._list_by_id(Threads(_text_argument(room_id, "room_id")), page, on_corrupt)
 
+    @counted
     def get_dm(self, dm_id: str) -> DirectConversation | None:
         """A direct conversation, or ``None``."""
         return self._get(DirectConversation, Lookup.DM, dm_id)
 
+    @counted
     def list_dms(self, page: PageRequest | None = None, *, on_corrupt: OnCorrupt = "raise") -> Page[DirectConversation]:
         """Direct conversations, by id. See :meth:`list_room_messages` for the arguments and errors."""
         return self._list_by_id(DirectConversations(), page, on_corrupt)
 
+    @counted
     def list_artifacts(
         self,
         filter: ArtifactFilter | None = None,
@@ -569,6 +568,7 @@ class Store(Walks):
 
     # -- agents --------------------------------------------------------------------------------------
 
+    @counted
     def register_agent(self, registration: AgentRegistration) -> AgentRegistration:
         """Register an agent, or update its registration with the same credential key. The first writer keeps the id.
 
@@ -580,26 +580,31 @@ class Store(Walks):
         with self._writing():
             return self._driver.save_agent(registration, rebind=False)
 
+    @counted
     def reconcile_agent(self, registration: AgentRegistration) -> AgentRegistration:
         """As :meth:`register_agent`, but an agent registered with another credential key is bound to this one."""
         registration = prepare_registration(registration)
         with self._writing():
             return self._driver.save_agent(registration, rebind=True)
 
+    @counted
     def get_agent(self, agent_id: str) -> AgentRegistration | None:
         """A registration, or ``None``."""
         return self._get(AgentRegistration, Lookup.AGENT, agent_id)
 
+    @counted
     def get_agent_by_credential(self, credential_key: str) -> AgentRegistration | None:
         """The registration with a credential key, or ``None``. Of several with one key, the lowest id."""
         return self._get(AgentRegistration, Lookup.CREDENTIAL, credential_key)
 
+    @counted
     def list_agents(
         self, page: PageRequest | None = None, *, on_corrupt: OnCorrupt = "raise"
     ) -> Page[AgentRegistration]:
         """Registrations, by id. See :meth:`list_room_messages` for the arguments and errors."""
         return self._list_by_id(Agents(), page, on_corrupt)
 
+    @counted
     def remove_agent(self, agent_id: str) -> None:
         """Drop a registration; memberships stay. An unknown one is no error."""
         agent_id = _text_argument(agent_id, "agent_id")
@@ -607,10 +612,12 @@ class Store(Walks):
             if is_storable(agent_id):
                 self._driver.remove_agent(agent_id)
 
+    @counted
     def get_member(self, member_id: str) -> AgentSummary | None:
         """A member of at least one room, or ``None``."""
         return self._get(AgentSummary, Lookup.MEMBER, member_id)
 
+    @counted
     def list_members(self, page: PageRequest | None = None, *, on_corrupt: OnCorrupt = "raise") -> Page[AgentSummary]:
         """Members of rooms, registered or not, by id. See :meth:`list_room_messages` for the arguments and errors."""
         return self._list_by_id(Members(), page, on_corrupt)
@@ -624,10 +631,11 @@ class Store(Walks):
             view = self._driver.snapshot()
             inner = view.__enter__()
         try:
-            yield Snapshot(self._gate, inner)
+            yield Snapshot(self._gate, self._calls, inner)
         finally:
             view.__exit__(None, None, None)
 
+    @counted
     def load(self, records: Iterable[Record]) -> LoadResult:
         """Store records as they are, all or none: rooms, agents, threads and DMs before what names them.
 

@@ -51,6 +51,7 @@ class PostgresDriver(SqlDriver):
         self._connections = PostgresPool(
             connector.connect,
             connector.watchdog,
+            place=connector.place,
             size=settings.pool_size,
             timeout=settings.pool_timeout,
             lifetime=settings.pool_lifetime,

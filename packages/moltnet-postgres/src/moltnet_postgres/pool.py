@@ -13,6 +13,7 @@ from typing import Any
 
 from moltnet_core.errors import StoreBusyError, StoreClosedError
 from moltnet_postgres.connections import Connection
+from moltnet_postgres.events import CONNECTION_LOST, WRONG_SERVER
 from moltnet_postgres.watchdog import Watchdog
 
 __all__ = ["PostgresPool"]
@@ -37,6 +38,7 @@ class PostgresPool:
     has most likely killed them too.
 
     :param connect: opens a connection.
+    :param place: where to, without a password, for the log.
     :param size: how many there are at most.
     :param timeout: seconds that a call waits for one.
     :param lifetime: seconds after which a connection is closed.
@@ -50,6 +52,7 @@ class PostgresPool:
         connect: Callable[[], Connection],
         watchdog: Watchdog,
         *,
+        place: str,
         size: int,
         timeout: float,
         lifetime: float,
@@ -57,6 +60,7 @@ class PostgresPool:
         check_patience: float,
     ) -> None:
         self._connect = connect
+        self._place = place
         self._watchdog = watchdog
         self._size = size
         self._timeout = timeout
@@ -65,6 +69,7 @@ class PostgresPool:
         self._check_patience = check_patience
         self.on_take: Callable[[Connection], None] | None = None
         self._closed = False
+        self._opened = self._replaced = 0
         self._forked()
         _pools.add(self)
 
@@ -101,6 +106,8 @@ class PostgresPool:
                 generation = self._generation
                 connection = self._connect()
                 connection.generation = generation
+                with self._lock:
+                    self._opened += 1
             with self._lock:
                 self._leased.add(connection)
                 self._leave(turn)
@@ -188,8 +195,18 @@ class PostgresPool:
     def _bury(self, dead: Connection) -> None:
         """A connection is dead: those that are as old or older will not be used again."""
         with self._lock:
-            if dead.generation == self._generation:
+            is_first = dead.generation == self._generation
+            if is_first:
                 self._generation += 1
+            idle = len(self._idle)
+        if is_first and not self._closed:
+            CONNECTION_LOST.log(
+                "a connection to %s is dead; %d idle ones of its age go too",
+                self._place,
+                idle,
+                server=self._place,
+                idle=idle,
+            )
         self._weed()
 
     def _weed(self) -> None:
@@ -228,10 +245,20 @@ class PostgresPool:
         """Use no connection again that is open now: they lead to a server that is not the right one any more."""
         with self._lock:
             self._generation += 1
+            idle = len(self._idle)
+        WRONG_SERVER.log(
+            "%s takes no writes any more; its connections, %d of them idle, are replaced",
+            self._place,
+            idle,
+            server=self._place,
+            idle=idle,
+        )
         self._weed()
 
-    @staticmethod
-    def _retire(connection: Connection) -> None:
+    def _retire(self, connection: Connection) -> None:
+        if connection.closed or connection.generation != self._generation:
+            with self._lock:
+                self._replaced += 1
         with suppress(Exception):  # what it was used for has been said already
             connection.close()
 
@@ -245,6 +272,18 @@ class PostgresPool:
         for connection in idle:
             self._retire(connection)
         self._watchdog.rest()
+
+    def stats(self) -> dict[str, float]:
+        """See :meth:`Driver.stats <moltnet_core.driver.Driver.stats>`."""
+        with self._lock:
+            return {
+                "pool.size": self._size,
+                "pool.in_use": len(self._leased) + self._opening,
+                "pool.idle": len(self._idle),
+                "pool.waiting": len(self._waiting),
+                "pool.opened": self._opened,
+                "pool.replaced": self._replaced,
+            }
 
     # -- fork ----------------------------------------------------------------------------------------
 

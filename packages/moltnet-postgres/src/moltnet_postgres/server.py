@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 import psycopg2
@@ -14,6 +13,7 @@ from moltnet_postgres.connections import DURABLE, Connection
 from moltnet_postgres.dialect import milliseconds, quoted
 from moltnet_postgres.dsn import parse_dsn
 from moltnet_postgres.errors import connect_error
+from moltnet_postgres.events import FSYNC_OFF
 from moltnet_postgres.settings import PostgresSettings, check_schema
 from moltnet_postgres.watchdog import Watchdog
 from moltnet_sql.schema import TABLES
@@ -22,8 +22,6 @@ __all__ = ["MINIMUM", "Connector", "Server"]
 
 MINIMUM = 140000
 """PostgreSQL 14: the first in which ``extract`` gives the exact number of seconds."""
-
-_log = logging.getLogger("moltnet_postgres")
 
 
 class Connector:
@@ -131,7 +129,11 @@ class Server:
                 "or name the primary (with several hosts: target_session_attrs=read-write)"
             )
         if self.fsync == "off":
-            _log.warning("the server of %s runs with fsync=off: a crash may lose what it has acknowledged", self.place)
+            FSYNC_OFF.log(
+                "the server of %s runs with fsync=off: a crash may lose what it has acknowledged",
+                self.place,
+                server=self.place,
+            )
 
     def limits(self, settings: PostgresSettings, named: frozenset[str]) -> str:
         """What each transaction sets for itself.

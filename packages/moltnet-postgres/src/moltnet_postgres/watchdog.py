@@ -7,19 +7,18 @@ connection closed and returns.
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from pathlib import Path
 from typing import Protocol
+
+from moltnet_postgres.events import UNWATCHED
 
 __all__ = ["Watchdog", "Watched"]
 
 _REST_PATIENCE = 1.0  # seconds; a call that begins meanwhile keeps the thread alive
 
 _LOOK = 0.0001  # seconds between two looks whether the system's thread has ended
-
-_log = logging.getLogger("moltnet_postgres")
 
 
 class Watched(Protocol):
@@ -61,7 +60,7 @@ class Watchdog:
             thread.start()
         except RuntimeError:
             # The interpreter is about to end, or the system has no thread left. The server's own limits remain.
-            _log.warning("no thread can be started to watch over calls: one that is not answered may last for ever")
+            UNWATCHED.log("no thread can be started to watch over calls: one that is not answered may last for ever")
             return
         self._thread, self._is_watching, self._wakes_at = thread, True, deadline
 

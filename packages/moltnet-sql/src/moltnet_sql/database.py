@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
 import weakref
@@ -12,10 +11,9 @@ from typing import Any
 
 import peewee
 
+from moltnet_sql.events import STATEMENT
+
 __all__ = ["SqlDatabase"]
-
-_log = logging.getLogger("moltnet_sql")
-
 
 _OURS = "the transaction is committed when its block ends and rolled back when it raises; atomic() makes a savepoint"
 
@@ -75,7 +73,7 @@ class SqlDatabase(peewee.Database):
         """It goes back to the pool by the way it came."""
 
     def _log_query(self, sql: str, params: Any) -> None:
-        _log.debug("%s", sql)
+        STATEMENT.log("%s", sql, sql=sql)
 
 
 _databases: weakref.WeakSet[SqlDatabase] = weakref.WeakSet()

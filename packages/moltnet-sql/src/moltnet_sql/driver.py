@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -19,6 +19,7 @@ from moltnet_core.types import AgentRegistration, Room, Start
 from moltnet_sql.database import SqlDatabase
 from moltnet_sql.dialect import Dialect
 from moltnet_sql.errors import engine_error, translated
+from moltnet_sql.events import WRITE_REPEATED
 from moltnet_sql.migrations import SqlMigrationLog
 from moltnet_sql.models import make_models
 from moltnet_sql.reading import BY_TIME, Reader, Tools
@@ -186,9 +187,10 @@ class SqlDriver(Driver):
 
         :raises StoreBusyError: others did so each time.
         """
-        for _ in range(_TRIES):
+        for attempt in range(1, _TRIES + 1):
             with suppress(_IdTakenError), self._writing() as connection, self._taken_ids():
                 return work(self._writer(connection))
+            WRITE_REPEATED.log("another writer came first, %d times", attempt, attempt=attempt)
         raise StoreBusyError("other writers kept storing what this call was about to store; try again")
 
     def _append_fresh(self, batch: Sequence[NewMessage]) -> Sequence[Appended]:
@@ -287,6 +289,9 @@ class SqlDriver(Driver):
             yield database.connection()
 
     # -- life ----------------------------------------------------------------------------------------
+
+    def stats(self) -> Mapping[str, float]:
+        return self._pool.stats()
 
     def ping(self) -> None:
         with self._looking() as connection:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, suppress
 from types import TracebackType
 from typing import Any, Protocol
@@ -26,6 +27,10 @@ class Pool(Protocol):
 
     def give(self, connection: Any) -> None:
         """Give a connection back. One that is in a transaction is closed; one from before a fork is left alone."""
+        ...
+
+    def stats(self) -> Mapping[str, float]:
+        """See :meth:`Driver.stats <moltnet_core.driver.Driver.stats>`."""
         ...
 
     @property

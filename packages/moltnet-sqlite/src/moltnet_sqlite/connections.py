@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import logging
 import os
 import random
 import threading
@@ -21,6 +20,7 @@ from moltnet_core.errors import StoreBusyError, StoreClosedError
 from moltnet_core.feeds import Signal
 from moltnet_sql import SqlDatabase
 from moltnet_sqlite.engine import has_wal_reset_bug, sqlite3
+from moltnet_sqlite.events import LOG_GROWN
 from moltnet_sqlite.files import sidecar
 from moltnet_sqlite.readonly import cover_old_tables
 
@@ -34,9 +34,6 @@ _HUGE_LOG = 256 * 1024 * 1024
 _LOG_PATIENCE_MS = 50
 _FORK_PATIENCE = 2.0  # seconds that a fork waits for other threads' calls
 _SYNCHRONOUS = {"full": 2, "normal": 1, "extra": 3}
-
-
-_log = logging.getLogger("moltnet_sqlite")
 
 
 def _schema_version(connection: Any) -> int:
@@ -102,6 +99,7 @@ class SQLitePool:
         self._busy_timeout = busy_timeout
         self._synchronous = _SYNCHRONOUS[synchronous]
         self._closed = False
+        self._made = 0
         self._log_file = sidecar(path, "-wal")
         status = path.stat()
         self._file = (status.st_dev, status.st_ino)
@@ -164,6 +162,7 @@ class SQLitePool:
             with self._lock:
                 del self._leases[placeholder]
                 if opened is not None:
+                    self._made += 1
                     self._opened.add(opened)
                     self._leases[opened] = thread
                 self._changed.notify_all()
@@ -222,6 +221,11 @@ class SQLitePool:
         self.wrote.give()
         self._bound_log()
 
+    def stats(self) -> dict[str, float]:
+        """See :meth:`Driver.stats <moltnet_core.driver.Driver.stats>`; there is no limit to them, and nobody waits."""
+        with self._lock:
+            return {"pool.in_use": len(self._leases), "pool.idle": len(self._idle), "pool.opened": self._made}
+
     def _bound_log(self) -> None:
         """Keep the write-ahead log from growing while readers overlap all the time.
 
@@ -243,11 +247,13 @@ class SQLitePool:
                 self._log_limit = size + _LARGE_LOG
                 if size > self._log_told:
                     self._log_told = 2 * size
-                    _log.warning(
+                    LOG_GROWN.log(
                         "the write-ahead log %s has grown to %d MiB, as somebody has been reading for a long time; "
                         "it shrinks when that ends",
                         self._log_file,
                         size >> 20,
+                        path=str(self._log_file),
+                        bytes=size,
                     )
         except (OSError, sqlite3.Error, StoreClosedError):
             return  # the write is done; whatever is wrong will be said by the next one

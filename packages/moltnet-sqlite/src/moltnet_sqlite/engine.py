@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from functools import lru_cache
 from typing import Any, Final
 
 import peewee
 
 from moltnet_core.errors import StoreUnavailableError
+from moltnet_sqlite.events import ENGINE_UNSAFE
 
 __all__ = ["MINIMUM", "VERSION", "check_engine", "has_wal_reset_bug", "module_name", "sqlite3"]
 
@@ -21,7 +21,6 @@ MINIMUM: Final = (3, 35, 0)
 
 _FIXED_IN = ((3, 44, 6), (3, 50, 7))
 _FIXED_FROM = (3, 51, 3)
-_log = logging.getLogger("moltnet_sqlite")
 
 
 def module_name() -> str:
@@ -51,9 +50,11 @@ def check_engine() -> None:
             "install pysqlite3, or a Python that comes with a newer one"
         )
     if has_wal_reset_bug():
-        _log.warning(
+        ENGINE_UNSAFE.log(
             "SQLite %s (%s) can lose committed data when a checkpoint races a commit (fixed in 3.51.3): this process "
             "does no checkpoints while it writes; install pysqlite3 for a fixed engine",
             sqlite3.sqlite_version,
             module_name(),
+            version=sqlite3.sqlite_version,
+            engine=module_name(),
         )

@@ -63,7 +63,7 @@ def secrets_and_content_stay_out_of_logs_reprs_errors_and_json(place: Place, cap
         shown += [repr(record) for record in records(store) if record.kind == "agent"]
         shown += [str(record.to_json()) for record in records(store) if record.kind == "agent"]
         store.close()
-    shown += [each.getMessage() + str(each.exc_text) + str(each.args) for each in caplog.records]
+    shown += [f"{each.getMessage()} {vars(each)}" for each in caplog.records]
     assert not any("5ec7e7" in each for each in shown)
     assert not any(text in each for each in shown)
     assert any("RuntimeError" in each.getMessage() for each in caplog.records)

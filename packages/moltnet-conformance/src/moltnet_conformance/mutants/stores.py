@@ -77,3 +77,11 @@ class LogsContent(MemoryDriver):
         for new in batch:
             logging.getLogger(__name__).debug("appending %s", new.message)
         return super().append(batch, retry=retry)
+
+
+@mutant("content of messages stands in the fields of a log's records", "ERR-002")
+class LogsContentAside(MemoryDriver):
+    def append(self, batch: Sequence[NewMessage], *, retry: bool = False) -> Sequence[Appended]:
+        for new in batch:
+            logging.getLogger(__name__).debug("appending a message", extra={"appended": new.message})
+        return super().append(batch, retry=retry)

@@ -14,6 +14,7 @@ from moltnet_core.checking.faults import FAULTS
 from moltnet_core.checking.findings import Findings
 from moltnet_core.driver import SupportsRepair
 from moltnet_core.errors import MigrationRequiredError, UnsupportedCapabilityError, ValidationError
+from moltnet_core.events import logged
 from moltnet_core.timestamps import now
 from moltnet_core.transfer.progress import Cancelled, OnProgress, Work, records_in
 
@@ -54,6 +55,7 @@ def back_up_beside(store: Store, destination: Path) -> None:
     back_up_store(store, destination)
 
 
+@logged("repair")
 def repair_store(
     store: Store,
     codes: Iterable[str],

@@ -1,4 +1,4 @@
-"""Small helpers on texts that come from outside: what is text, what may be shown, and how to warn."""
+"""Small helpers on texts that come from outside: what is text, and what may be shown."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-__all__ = ["KIND", "is_text", "shown_key", "suggestion", "warn"]
+__all__ = ["KIND", "is_text", "shown_key", "suggestion"]
 
 KIND: Final = re.compile(r"[a-z][a-z0-9]*", re.ASCII)
 """A backend's name, matched whole."""
@@ -36,10 +36,3 @@ def suggestion(name: object, known: Iterable[str], what: str) -> str:
     near = get_close_matches(name.lower(), names, n=1) if isinstance(name, str) else []
     guess = f"did you mean {near[0]!r}? " if near else ""
     return f"{guess}{what}: {', '.join(names)}" if names else f"there are no {what} here"
-
-
-def warn(message: str, *arguments: object) -> None:
-    """Log a warning as ``moltnet_core.config``; ``logging`` is imported when there is one."""
-    import logging
-
-    logging.getLogger("moltnet_core.config").warning(message, *arguments)

@@ -8,13 +8,14 @@ from typing import Any, TypeVar
 
 import attrs
 
-from moltnet_core.config._text import shown_key, suggestion, warn
+from moltnet_core.config._text import shown_key, suggestion
 from moltnet_core.config.environment import variable_name
 from moltnet_core.config.settings import setting_names, setting_types
 from moltnet_core.config.storage import StorageConfig
 from moltnet_core.config.url import StoreUrl
 from moltnet_core.config.values import Origin, RawValue, convert
 from moltnet_core.errors import ConfigError
+from moltnet_core.events import SETTING_IGNORED
 
 __all__ = ["build_settings", "settings_from_config", "settings_from_url"]
 
@@ -61,7 +62,7 @@ def build_settings(
             raise _missing(source, kind, name, section)
     for raw, warning in warnings.values():
         if warning:
-            warn("%s: %s: %s", raw.source, raw.key, warning)
+            SETTING_IGNORED.log("%s: %s: %s", raw.source, raw.key, warning, source=raw.source, key=raw.key)
     settings: _Settings = _absolute(cls(**values), source, base)
     return settings
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import attrs
 
-from moltnet_core.config._text import KIND, shown_key, suggestion, warn
+from moltnet_core.config._text import KIND, shown_key, suggestion
 from moltnet_core.config.building import build_settings, raw_values
 from moltnet_core.config.environment import (
     ENVIRONMENT,
@@ -23,6 +23,7 @@ from moltnet_core.config.server import declared_rooms, network_id
 from moltnet_core.config.settings import setting_names
 from moltnet_core.config.values import Origin, RawValue
 from moltnet_core.errors import ConfigError
+from moltnet_core.events import FILE_EXPOSED
 
 __all__ = ["DEFAULT_KIND", "ResolvedConfig", "resolve_config"]
 
@@ -185,8 +186,10 @@ def _warn_of_readers(file: ConfigFile, storage: Mapping[Any, Any], kind: str, se
     if kind != "postgres" and isinstance(postgres, Mapping) and postgres.get("dsn"):
         keys.append("storage.postgres.dsn")
     if keys:
-        warn(
+        FILE_EXPOSED.log(
             "%s: holds %s and can be read by others; the Go server refuses such a file: chmod 600 it",
             file.path,
             ", ".join(keys),
+            source=str(file.path),
+            keys=keys,
         )

@@ -7,6 +7,7 @@ arguments that it does not need. A misspelt hook is an error when the plugin is 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 import pluggy
@@ -23,6 +24,7 @@ __all__ = [
     "hookimpl",
     "moltnet_after_migrate",
     "moltnet_before_migrate",
+    "moltnet_call",
     "moltnet_message_appended",
     "moltnet_migrations",
     "moltnet_register_backend",
@@ -98,4 +100,18 @@ def moltnet_message_appended(store: Store, result: AppendResult, batch: Sequence
 
     :param batch: the results of the whole call, in order, ``result`` among them. Who does one thing for all of them
         does it at the last: ``if result is batch[-1]``.
+    """
+
+
+@hookspec
+def moltnet_call(store: Store, name: str) -> AbstractContextManager[object] | None:
+    """Called for each call of a store: to trace or time it, for instance.
+
+    The call is made inside the context that is returned, in the same thread. The context learns of an error of the
+    call's and cannot suppress it. An error of the hook's or the context's own is logged and changes nothing. Neither
+    may call the store.
+
+    :param name: the method's name. A page of a walk is a call of the listing's method, and a page of a snapshot's
+        records a call of ``entries``.
+    :returns: a context manager, or ``None`` for nothing.
     """

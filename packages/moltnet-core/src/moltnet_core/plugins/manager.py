@@ -5,12 +5,11 @@ What is installed is read from the distributions' metadata; a module is imported
 
 from __future__ import annotations
 
-import logging
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from importlib.metadata import EntryPoint, entry_points
-from traceback import extract_tb
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pluggy
 from attrs import field, frozen
@@ -24,6 +23,10 @@ from moltnet_core.errors import (
 )
 from moltnet_core.migrations import Migration, in_order
 from moltnet_core.plugins import hookspecs
+from moltnet_core.plugins.surrounding import surrounded, tell_of_failure
+
+if TYPE_CHECKING:
+    from moltnet_core.store import Store
 
 __all__ = [
     "BACKEND_GROUP",
@@ -42,7 +45,8 @@ DISABLED_VARIABLE = "MOLTNET_DISABLED_PLUGINS"
 
 _EXTRAS = {"sqlite": "sqlite", "postgres": "postgres", "postgresql": "postgres", "memory": "memory", "json": "json"}
 _NAME = re.compile("[a-z][a-z0-9]*", re.ASCII)
-_log = logging.getLogger("moltnet_core.plugins")
+
+T = TypeVar("T")
 
 
 @frozen
@@ -214,6 +218,7 @@ class Plugins:
             if plugin is not module:
                 self._register(plugin)
         self._appended = _in_turn(self._manager.hook.moltnet_message_appended)
+        self._around = _in_turn(self._manager.hook.moltnet_call)
 
     def _register(self, plugin: object, item: Installed | None = None) -> None:
         if item is not None:
@@ -283,6 +288,16 @@ class Plugins:
         """Whether any plugin wants to hear of appended messages."""
         return bool(self._appended)
 
+    @property
+    def surrounds_calls(self) -> bool:
+        """Whether any plugin puts something around calls."""
+        return bool(self._around)
+
+    def surround(self, store: Store, name: str, call: Callable[[], T]) -> T:
+        """Make a call of a store within what plugins put around it; their errors are logged."""
+        arguments = {"store": store, "name": name}
+        return surrounded([(each.plugin_name, partial(_call, each, arguments)) for each in self._around], call)
+
     @staticmethod
     def _observe(implementations: Iterable[Any], arguments: Mapping[str, object]) -> None:
         # Each on its own: one that fails must not keep the others from being told.
@@ -290,12 +305,4 @@ class Plugins:
             try:
                 _call(implementation, arguments)
             except Exception as error:  # noqa: BLE001 - whatever a plugin raises
-                # The error's text is the plugin's and may hold a message; where it was raised may be told.
-                frame = extract_tb(error.__traceback__)[-1]
-                _log.error(
-                    "plugin %s failed with %s (%s, line %s); the store goes on",
-                    implementation.plugin_name,
-                    type(error).__name__,
-                    frame.filename,
-                    frame.lineno,
-                )
+                tell_of_failure(implementation.plugin_name, error)

@@ -12,6 +12,7 @@ from attrs import evolve
 from moltnet_core.backend import BackupFile, Power
 from moltnet_core.config import StorageConfig
 from moltnet_core.errors import InvalidBackupError, ValidationError
+from moltnet_core.events import logged
 from moltnet_core.files import storage_errors, sync
 from moltnet_core.opening import open_store
 from moltnet_core.paging import OnCorrupt
@@ -38,6 +39,7 @@ def _file_of(store: Store) -> BackupFile | None:
     return store.backend.backup_file if Power.ONLINE_BACKUP in store.capabilities else None
 
 
+@logged("backup")
 def back_up_store(
     store: Store,
     destination: str | os.PathLike[str],

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from moltnet_core.errors import CorruptRecordError
 from moltnet_core.records import Record, RecordKind
-from moltnet_core.store import Snapshot
+from moltnet_core.snapshot import Snapshot
 from moltnet_core.timestamps import normalise, truncate
 from moltnet_core.transfer.digest import Digester
 from moltnet_core.transfer.progress import Work

@@ -13,9 +13,11 @@ from attrs import frozen
 
 from moltnet_core.backend import Backend
 from moltnet_core.errors import Problem, ReadOnlyStoreError, ValidationError
+from moltnet_core.events import logged
 from moltnet_core.paging import OnCorrupt, check_on_corrupt
 from moltnet_core.records import LOAD_ORDER, LoadResult, Record
-from moltnet_core.store import Snapshot, Store
+from moltnet_core.snapshot import Snapshot
+from moltnet_core.store import Store
 from moltnet_core.transfer.comparing import readable
 from moltnet_core.transfer.digest import Digester, StoreDigest
 from moltnet_core.transfer.progress import Cancelled, OnProgress, Work, records_in
@@ -64,6 +66,7 @@ class CopyResult:
     verified: bool = False
 
 
+@logged("copy")
 def copy_store(
     source: Store,
     target: Store | DeferredTarget,

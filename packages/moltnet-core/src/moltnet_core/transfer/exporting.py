@@ -12,6 +12,7 @@ from typing import BinaryIO, cast
 from attrs import frozen
 
 from moltnet_core.errors import CorruptRecordError, ValidationError
+from moltnet_core.events import logged
 from moltnet_core.files import give_name, storage_errors, sync
 from moltnet_core.paging import OnCorrupt, check_on_corrupt
 from moltnet_core.records import LOAD_ORDER
@@ -42,6 +43,7 @@ class ExportResult:
     skipped: int = 0
 
 
+@logged("export")
 def export_store(
     store: Store,
     destination: str | os.PathLike[str] | BinaryIO,

@@ -9,6 +9,7 @@ from typing import BinaryIO, Final
 from attrs import evolve, frozen
 
 from moltnet_core.errors import MoltnetError, ValidationError
+from moltnet_core.events import logged
 from moltnet_core.loading import prepare_load
 from moltnet_core.records import LoadResult, Record, RecordKind
 from moltnet_core.store import Store
@@ -70,6 +71,7 @@ def check_export(
         return _checked(opened, Digester(time_digits).digest(), Work(on_progress, cancelled))
 
 
+@logged("import")
 def import_store(
     store: Store,
     source: str | os.PathLike[str] | BinaryIO,

@@ -24,6 +24,7 @@ from moltnet_core.errors import (
     StoreUnavailableError,
     UnsupportedCapabilityError,
 )
+from moltnet_core.events import logged
 from moltnet_core.files import make_folder, storage_errors, sync
 from moltnet_core.opening import open_store, resolve_location
 from moltnet_core.paging import OnCorrupt
@@ -62,6 +63,7 @@ class RestoreResult:
     verified: bool = False
 
 
+@logged("restore")
 def restore_store(
     backup: str | os.PathLike[str],
     to: str | StorageConfig | None = None,

@@ -8,7 +8,7 @@ from typing import Final
 from moltnet_core.errors import CorruptRecordError
 from moltnet_core.records import Record, RecordKind
 from moltnet_core.serialization import dumps
-from moltnet_core.store import Snapshot
+from moltnet_core.snapshot import Snapshot
 from moltnet_core.types import Message
 
 __all__ = ["MAX_BATCH", "Entry", "batches", "weight"]

@@ -11,7 +11,7 @@ from moltnet_core.errors import CopyRefusedError, CorruptRecordError, Problem, V
 from moltnet_core.loading import prepare_record
 from moltnet_core.paging import OnCorrupt
 from moltnet_core.records import LOAD_ORDER, Record, RecordKind
-from moltnet_core.store import Snapshot
+from moltnet_core.snapshot import Snapshot
 from moltnet_core.timestamps import normalise, truncate
 from moltnet_core.transfer.comparing import matched, readable, seen
 from moltnet_core.transfer.digest import Digester, StoreDigest

@@ -11,7 +11,8 @@ from attrs import frozen
 from moltnet_core.errors import CorruptRecordError, VerificationError
 from moltnet_core.paging import OnCorrupt, check_on_corrupt
 from moltnet_core.records import LOAD_ORDER, RecordKind
-from moltnet_core.store import Snapshot, Store
+from moltnet_core.snapshot import Snapshot
+from moltnet_core.store import Store
 from moltnet_core.transfer.comparing import Seen, matched, readable, seen
 from moltnet_core.transfer.digest import Digester, StoreDigest, canonical_text
 from moltnet_core.transfer.progress import Cancelled, OnProgress, Work, records_in
