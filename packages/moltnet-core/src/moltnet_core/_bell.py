@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
 import weakref
@@ -11,6 +10,7 @@ from typing import Final, Protocol
 
 from moltnet_core._workers import until_gone
 from moltnet_core.errors import MoltnetError
+from moltnet_core.events import WATCH_DEAF
 from moltnet_core.feeds import Feed
 
 __all__ = ["Bell"]
@@ -18,8 +18,6 @@ __all__ = ["Bell"]
 _LOOK: Final = 1.0  # seconds after which the thread sees whether a watch was simply dropped
 _FORK_PATIENCE: Final = 2.0  # seconds that a fork waits for the thread to end
 _PAUSES: Final = (0.1, 5.0)  # seconds between two waits that fail: the first, and the longest
-
-_log = logging.getLogger("moltnet_core.watch")
 
 
 class Watching(Protocol):
@@ -101,7 +99,7 @@ class Bell:
                 pause = 0.0
             except Exception as error:  # noqa: BLE001 - the watches look, find out what is the matter, and say it
                 if not pause:
-                    _log.warning("waiting for new messages failed, and is tried again: %s", _said(error))
+                    _tell("waiting for new messages failed, and is tried again: %s", error)
                 is_new = True
                 pause = min(max(2 * pause, _PAUSES[0]), _PAUSES[1])
             if is_new and not stopping.is_set():
@@ -114,7 +112,7 @@ class Bell:
         try:
             feed.rest()
         except Exception as error:  # noqa: BLE001 - nobody is there to be told
-            _log.warning("what waiting for new messages held could not be freed: %s", _said(error))
+            _tell("what waiting for new messages held could not be freed: %s", error)
 
     def _stop(self, patience: float | None = None) -> threading.Thread | None:
         with self._lock:
@@ -148,9 +146,10 @@ class Bell:
         self._stopped_for_fork = False
 
 
-def _said(error: Exception) -> str:
-    """What an error may say in a log: the text of a driver's own may hold a row."""
-    return str(error) if isinstance(error, MoltnetError) else type(error).__name__
+def _tell(message: str, error: Exception) -> None:
+    name = type(error).__name__
+    # Only an error of the contract may speak for itself: the text of a driver's own may hold a row.
+    WATCH_DEAF.log(message, error if isinstance(error, MoltnetError) else name, error=name)
 
 
 _bells: weakref.WeakSet[Bell] = weakref.WeakSet()

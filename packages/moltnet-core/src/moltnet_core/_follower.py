@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import time
 from collections import deque
@@ -19,6 +18,7 @@ from moltnet_core.errors import (
     StoreUnavailableError,
     ValidationError,
 )
+from moltnet_core.events import WATCH_INTERRUPTED, WATCH_RESUMED
 from moltnet_core.feeds import Conversation, FeedPage, Position
 from moltnet_core.listings import DMMessages, RoomMessages, ThreadMessages
 from moltnet_core.paging import OnCorrupt, check_on_corrupt, without_corrupt
@@ -33,8 +33,6 @@ _FOR_EVER: Final = 1e9  # seconds; what waits for a lock takes no more than some
 
 ReadFeed = Callable[[Position, Conversation | None, int], FeedPage]
 """Reads a page after a position, under the rules for readers of a store."""
-
-_log = logging.getLogger("moltnet_core.watch")
 
 
 @frozen
@@ -157,7 +155,8 @@ class Follower:
         except InvalidCursorError:
             raise self.lost(self._position.message_id) from None
         if self._outage is not None:
-            _log.info("following new messages goes on")
+            seconds = time.monotonic() - self._outage.began
+            WATCH_RESUMED.log("following new messages goes on after %.3g s", seconds, seconds=seconds)
         self._outage, self.failure = None, None
         entries = page.entries
         if self.options.on_corrupt == "skip":
@@ -173,7 +172,10 @@ class Follower:
         if self._outage is None:
             self._outage = _Outage(now, _PAUSES[0])
             if patience != 0:
-                _log.warning("following new messages is interrupted, and is tried again: %s", error)
+                name = type(error).__name__
+                WATCH_INTERRUPTED.log(
+                    "following new messages is interrupted, and is tried again: %s", error, error=name
+                )
         if patience is not None and now >= self._outage.began + patience:
             self._outage = None
             raise error

@@ -122,6 +122,29 @@ WORK_ENDED: Final = Event(
     ("work", "seconds", "error"),
     "It has ended. `error` is the class of what it raised, or `None`.",
 )
+WATCH_INTERRUPTED: Final = Event(
+    "moltnet.watch.interrupted",
+    "moltnet_core.watch",
+    Level.WARNING,
+    ("error",),
+    "A watch cannot read on, as the store is away or busy; it tries again for its `patience`. `error` is the class of "
+    "what it was told.",
+)
+WATCH_RESUMED: Final = Event(
+    "moltnet.watch.resumed",
+    "moltnet_core.watch",
+    Level.INFO,
+    ("seconds",),
+    "A watch that was interrupted goes on, after so long.",
+)
+WATCH_DEAF: Final = Event(
+    "moltnet.watch.deaf",
+    "moltnet_core.watch",
+    Level.WARNING,
+    ("error",),
+    "The wait for new messages failed and is tried again; until then the store's watches look without being told. "
+    "`error` is the class of what it raised.",
+)
 SETTING_IGNORED: Final = Event(
     "moltnet.config.setting_ignored",
     "moltnet_core.config",
@@ -147,6 +170,9 @@ EVENTS: Final = (
     PLUGIN_FAILED,
     WORK_BEGUN,
     WORK_ENDED,
+    WATCH_INTERRUPTED,
+    WATCH_RESUMED,
+    WATCH_DEAF,
     SETTING_IGNORED,
     FILE_EXPOSED,
 )

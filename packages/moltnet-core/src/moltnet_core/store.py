@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import attrs
 
 from moltnet_core._bell import Bell
-from moltnet_core._follower import Follower, WatchOptions
 from moltnet_core._calls import Around, Calls, counted
+from moltnet_core._follower import Follower, WatchOptions
 from moltnet_core._gate import Gate
 from moltnet_core.backend import Backend, Power
 from moltnet_core.derivation import derive
@@ -31,8 +31,8 @@ from moltnet_core.errors import (
     UnsupportedCapabilityError,
     ValidationError,
 )
-from moltnet_core.feeds import Conversation, Feed, FeedPage, Position
 from moltnet_core.events import STORE_CLOSED, STORE_MIGRATED, STORE_OPENED
+from moltnet_core.feeds import Conversation, Feed, FeedPage, Position
 from moltnet_core.listings import (
     Agents,
     Artifacts,

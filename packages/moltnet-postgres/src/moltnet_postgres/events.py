@@ -37,5 +37,43 @@ UNWATCHED: Final = Event(
     (),
     "No thread could be started that ends calls which the server does not answer.",
 )
+FEED_MADE: Final = Event(
+    "moltnet.postgres.feed_made",
+    "moltnet_postgres",
+    Level.INFO,
+    ("server",),
+    "The first watch of a database: a table and a trigger keep the order of its new messages from now on.",
+)
+FEED_MENDED: Final = Event(
+    "moltnet.postgres.feed_mended",
+    "moltnet_postgres",
+    Level.WARNING,
+    ("server", "messages"),
+    "So many messages had no place among the new ones, as the trigger could not write it, and were put at their end.",
+)
+FEED_BROKEN: Final = Event(
+    "moltnet.postgres.feed_broken",
+    "moltnet_postgres",
+    Level.WARNING,
+    ("server",),
+    "Some messages are not followed, and this store may not mend that. Let the tables' owner begin a watch.",
+)
+FEED_HELD_BACK: Final = Event(
+    "moltnet.postgres.feed_held_back",
+    "moltnet_postgres",
+    Level.WARNING,
+    ("server",),
+    "A transaction that has been writing for long holds back what was committed after it began. See `backend_xid` in "
+    "`pg_stat_activity`, and `pg_prepared_xacts`.",
+)
 
-EVENTS: Final = (CONNECTION_LOST, WRONG_SERVER, FSYNC_OFF, UNWATCHED)
+EVENTS: Final = (
+    CONNECTION_LOST,
+    WRONG_SERVER,
+    FSYNC_OFF,
+    UNWATCHED,
+    FEED_MADE,
+    FEED_MENDED,
+    FEED_BROKEN,
+    FEED_HELD_BACK,
+)

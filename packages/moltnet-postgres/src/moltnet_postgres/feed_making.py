@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any, Final
@@ -13,6 +12,7 @@ import peewee
 from moltnet_core.errors import DriverError, ReadOnlyStoreError, SchemaTooNewError
 from moltnet_core.timestamps import format_time, now
 from moltnet_postgres.dialect import FEED_TRIGGER, quoted
+from moltnet_postgres.events import FEED_BROKEN, FEED_MADE, FEED_MENDED
 from moltnet_postgres.feed_reading import Look
 from moltnet_postgres.feed_schema import CONVERSATION, SERIES, VERSION, FeedNames
 from moltnet_sql import SqlMigrationLog
@@ -20,7 +20,6 @@ from moltnet_sql.schema import EXTENSION_TABLE
 
 __all__ = ["FeedMaker"]
 
-_log = logging.getLogger("moltnet_postgres")
 _NOT_ALLOWED: Final = "42501"
 _LONG_AGO: Final = 10**9  # transactions; the numbers that rows hold are compared within twice as many
 
@@ -116,7 +115,7 @@ class FeedMaker:
                     DO UPDATE SET checksum = excluded.checksum, applied_at = excluded.applied_at""",
                 (SERIES, VERSION, checksum, format_time(now())),
             )
-        _log.info("the order of new messages in %s is kept from now on", self._place)
+        FEED_MADE.log("the order of new messages in %s is kept from now on", self._place, server=self._place)
 
     # -- mending -------------------------------------------------------------------------------------
 
@@ -138,10 +137,11 @@ class FeedMaker:
                 return has_gap
         if has_gap and not self._has_warned:
             self._has_warned = True
-            _log.warning(
+            FEED_BROKEN.log(
                 "some messages in %s are not followed: they have no place in the feed, and this store may not give "
                 "them one; let one that owns the tables begin a watch",
                 self._place,
+                server=self._place,
             )
         return False
 
@@ -174,7 +174,8 @@ class FeedMaker:
                 (gaps, epoch, gaps),
             )
         if added:
-            _log.warning("%d messages in %s had no place in the feed, and were put at its end", added, self._place)
+            text = "%d messages in %s had no place in the feed, and were put at its end"
+            FEED_MENDED.log(text, added, self._place, server=self._place, messages=added)
 
     def _begin_epoch(self) -> None:
         """Let what is stored next come after rows of the present epoch that are from another past of this cluster."""

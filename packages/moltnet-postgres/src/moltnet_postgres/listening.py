@@ -10,7 +10,6 @@ until all who were writing at that moment are done; they may not have seen that 
 
 from __future__ import annotations
 
-import logging
 import selectors
 import socket
 import threading
@@ -22,6 +21,7 @@ from typing import Final
 import psycopg2
 
 from moltnet_postgres.connections import Connection, PostgresSession
+from moltnet_postgres.events import FEED_HELD_BACK
 from moltnet_postgres.feed_reading import FeedQueries, Look
 from moltnet_postgres.feed_schema import WAITING, FeedNames
 from moltnet_sql.dialect import Dialect
@@ -34,8 +34,6 @@ _BEFORE_ASKING: Final = 0.04
 _WITHOUT_BEING_TOLD: Final = 0.25
 _WHEN_TOLD: Final = 2.0  # who asked may have been forgotten: by a writer whose transaction was rolled back
 _HELD_BACK: Final = 10.0  # seconds after which it is said why nothing comes
-
-_log = logging.getLogger("moltnet_postgres")
 
 
 class Listening:
@@ -144,10 +142,11 @@ class Listening:
             self._held_since = now
         elif now >= self._held_since + _HELD_BACK:
             self._held_since = float("inf")
-            _log.warning(
+            FEED_HELD_BACK.log(
                 "new messages in %s are held back by a transaction that has been writing since before them; see "
                 "pg_stat_activity (backend_xid) and pg_prepared_xacts",
                 self._place,
+                server=self._place,
             )
 
     def _look(self) -> Look:
