@@ -8,21 +8,18 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 import weakref
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from contextvars import copy_context
-from pathlib import Path
 from typing import Any, TypeVar
 
+from moltnet_core._endings import ending
+from moltnet_core._threads import until_gone
 from moltnet_core.errors import StoreClosedError
 
 __all__ = ["Workers", "alone", "result", "settled"]
-
-_REST_PATIENCE = 1.0  # seconds that a fork waits for threads to end
-_LOOK = 0.0001  # seconds between two looks whether the system's thread has ended
 
 T = TypeVar("T")
 
@@ -82,19 +79,11 @@ async def settled(future: Future[T], *, surely: bool = False) -> T:
             with suppress(asyncio.CancelledError):  # of the same task again; it is cancelled already
                 await _until_done(future)
         failure = future.exception()
-        cancelled.add_note(f"the store's call had begun: {_ending(failure)}")
+        cancelled.add_note(ending(failure))
         if failure is not None:
             raise cancelled from failure
         raise
     return future.result()
-
-
-def _ending(failure: BaseException | None) -> str:
-    if failure is None:
-        return "what it writes is written"
-    if getattr(failure, "committed", None) is False:
-        return f"it failed and wrote nothing ({type(failure).__name__})"
-    return f"it failed, and whether it has written is not known ({type(failure).__name__})"
 
 
 # -- threads -----------------------------------------------------------------------------------------
@@ -193,11 +182,7 @@ class Workers:
             self._executor.shutdown()
             self._executor = None
             threads, self._threads = self._threads, []
-        until = time.monotonic() + _REST_PATIENCE
-        for thread in threads:
-            # Python is done with it a moment before the system is, and warns of a fork by what the system says.
-            while Path(f"/proc/self/task/{thread.native_id}").exists() and time.monotonic() < until:
-                time.sleep(_LOOK)
+        until_gone(threads)
 
     def _forked(self) -> None:
         # Threads, and what they were doing, do not exist in the child.
