@@ -18,6 +18,7 @@ from urllib.parse import quote
 import peewee
 
 from moltnet_core.errors import StoreBusyError, StoreClosedError
+from moltnet_core.turns import Turn
 from moltnet_sql import Session, SqlDatabase
 from moltnet_sqlite.engine import has_wal_reset_bug, sqlite3
 from moltnet_sqlite.files import sidecar
@@ -109,10 +110,15 @@ class _WriteTurn:
         self._timeout = timeout
         self._prepare = prepare
         self._tidy = tidy
-        self._lock = threading.Lock()
+        self._turn = Turn()
+
+    @property
+    def is_held(self) -> bool:
+        """Whether somebody writes."""
+        return self._turn.is_held
 
     def __enter__(self) -> None:
-        if not self._lock.acquire(timeout=self._timeout):
+        if not self._turn.acquire(timeout=self._timeout):
             raise StoreBusyError(
                 f"another thread wrote for longer than busy_timeout ({self._timeout:g} s); try again, "
                 "or open with a longer ?busy_timeout=SECONDS"
@@ -120,14 +126,14 @@ class _WriteTurn:
         try:
             self._prepare()
         except BaseException:
-            self._lock.release()
+            self._turn.release()
             raise
 
     def __exit__(self, *_: object) -> None:
         try:
             self._tidy()
         finally:
-            self._lock.release()
+            self._turn.release()
 
 
 class SQLitePool:

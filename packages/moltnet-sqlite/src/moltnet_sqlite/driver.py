@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from moltnet_core.driver import Appended, NewMessage
 from moltnet_core.errors import CorruptStoreError
+from moltnet_core.grouping import GroupCounts, Groups
 from moltnet_sql import SqlDriver, Unit
 from moltnet_sql.schema import missing_from
 from moltnet_sqlite.backup import back_up
@@ -13,6 +17,7 @@ from moltnet_sqlite.connections import SQLiteDatabase, SQLitePool, SQLiteSession
 from moltnet_sqlite.dialect import SQLiteDialect
 from moltnet_sqlite.engine import check_engine, module_name, sqlite3
 from moltnet_sqlite.files import is_full, needs_immutable, prepare_file, sidecar
+from moltnet_sqlite.grouped import append_grouped
 from moltnet_sqlite.settings import SQLiteSettings
 
 if TYPE_CHECKING:
@@ -43,12 +48,35 @@ class SQLiteDriver(SqlDriver):
         )
         dialect = SQLiteDialect(str(self._path), lambda: is_full(self._path))
         super().__init__(SQLiteDatabase(str(self._path)), self._connections, dialect)
+        self._groups: Groups[Sequence[NewMessage]] = Groups(
+            "moltnet-sqlite-writer", self._append_all, settings.busy_timeout
+        )
         try:
             with Unit(self._connections, dialect, None) as connection:
                 _check_content(connection, self._path)
         except BaseException:
             self.close()
             raise
+
+    # -- messages ------------------------------------------------------------------------------------
+
+    def append(self, batch: Sequence[NewMessage], *, retry: bool = False) -> Sequence[Appended]:
+        by_itself = partial(super().append, batch, retry=retry)
+        if self._database.in_transaction():
+            return by_itself()
+        return self._groups.write(batch, len(batch), by_itself, crowded=self._connections.writing.is_held)
+
+    def _append_all(self, take: Callable[[], Sequence[Sequence[NewMessage]]]) -> Sequence[Any]:
+        """Append what waits, in one transaction; see :class:`moltnet_core.grouping.Groups`."""
+        with self._writing() as connection:
+            return append_grouped(connection, self._dialect.begin_write, self._writer(connection), take())
+
+    @property
+    def groups(self) -> GroupCounts:
+        """How many appends shared a commit."""
+        return self._groups.counts
+
+    # -- the file ------------------------------------------------------------------------------------
 
     def describe(self) -> dict[str, str]:
         """Engine, file and sizes, for people."""
@@ -81,6 +109,7 @@ class SQLiteDriver(SqlDriver):
 
     def close(self) -> None:
         self._connections.close()
+        self._groups.close()
 
 
 def _check_content(connection: Any, path: Path) -> None:
