@@ -1,4 +1,4 @@
-"""Writes that wait are done together, each caller told of its own; whoever meets nobody writes by itself."""
+"""Writes that wait are done together, each caller told of its own."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ class Backend:
             raise RoomNotFoundError("odd")
         return f"{write} alone"
 
-    def write(self, write: str, *, crowded: bool = True) -> str:
-        return self.groups.write(write, 1, lambda: self.by_itself(write), crowded=crowded)
+    def write(self, write: str) -> str:
+        return self.groups.write(write, 1, lambda: self.by_itself(write))
 
     def waiting(self) -> int:
         return len(self.groups._queue)
@@ -81,13 +81,6 @@ def end(threads: Sequence[threading.Thread]) -> None:
 
 def writers() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name == "a-writer"]
-
-
-def test_whoever_meets_nobody_writes_by_itself_in_its_own_thread() -> None:
-    backend = Backend()
-    assert backend.write("a", crowded=False) == "a alone"
-    assert writers() == []
-    assert backend.groups.counts.groups == 0
 
 
 def test_those_that_wait_are_one_group_in_their_order() -> None:
@@ -184,7 +177,7 @@ def test_a_large_group_is_several() -> None:
     results: list[Any] = []
 
     def run() -> None:
-        results.append(backend.groups.write("many", 200, lambda: "alone", crowded=True))
+        results.append(backend.groups.write("many", 200, lambda: "alone"))
 
     threads = [threading.Thread(target=run) for _ in range(3)]
     for thread in threads:
@@ -293,7 +286,7 @@ from moltnet_core.grouping import Groups
 grouping._LINGER = 60
 groups = Groups("a-writer", lambda take: [each for each in take()])
 def rest():
-    threads = [threading.Thread(target=groups.write, args=(n, 1, int), kwargs={"crowded": True}) for n in range(4)]
+    threads = [threading.Thread(target=groups.write, args=(n, 1, int)) for n in range(4)]
     held = groups._lock
     with held:
         for thread in threads: thread.start()
@@ -302,8 +295,8 @@ while not groups._resting:
     rest()
 pid = os.fork()
 if not pid:
-    assert groups.write(7, 1, lambda: 8, crowded=False) == 8
-    assert groups.write(7, 1, lambda: 8, crowded=True) == 7
+    assert not groups.is_running
+    assert groups.write(7, 1, lambda: 8) == 7
     os._exit(0)
 assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
 print(len(list(Path("/proc/self/task").iterdir())), groups._thread)

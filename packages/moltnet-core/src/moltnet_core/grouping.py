@@ -111,20 +111,22 @@ class Groups(Generic[W]):
 
     # -- the caller's side ---------------------------------------------------------------------------
 
-    def write(self, write: W, size: int, by_itself: Callable[[], T], *, crowded: bool) -> T:
-        """Do a write: in a group, if others wait, else by itself.
+    @property
+    def is_running(self) -> bool:
+        """Whether there is a thread, so that whoever writes now is better off in its group."""
+        return self._thread is not None
+
+    def write(self, write: W, size: int, by_itself: Callable[[], T]) -> T:
+        """Do a write together with those that wait. Whoever has nobody to wait for need not come here.
 
         An interrupt while it waits takes it back, if it was not begun. Else the caller goes on once it is settled, and
         a note on the interrupt says how it ended.
 
         :param write: what the group is told of it.
         :param size: how many messages it has.
-        :param by_itself: does it in this thread.
-        :param crowded: whether somebody waits for somebody who writes.
+        :param by_itself: does it in this thread, where it cannot be done in a group.
         :raises StoreBusyError: it was not begun in time, and nothing was written.
         """
-        if not crowded and self._thread is None:
-            return by_itself()
         waiting = _Waiting(write, size)
         try:
             in_time = self._wait(waiting) if self._join(waiting) else True

@@ -26,7 +26,7 @@ from moltnet_sqlite.readonly import cover_old_tables
 
 __all__ = ["SQLiteDatabase", "SQLitePool", "SQLiteSession"]
 
-_IDLE_CONNECTIONS = 8
+_IDLE_CONNECTIONS = 16
 _ROWS_AT_ONCE = 500
 _WRITES_BETWEEN_LOOKS = 16
 _WRITES_BETWEEN_TRIES = 64 * _WRITES_BETWEEN_LOOKS
