@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import re
+import resource
 import shutil
 import signal
 import threading
@@ -19,7 +20,7 @@ from tests.children import WAIT, Child, listen, tell
 from tests.moltnet_sqlite.support import make_store, url_of
 from tests.reliability.checks import a_batch, a_message_of, partial, stored
 
-from moltnet_core import Store, open_store
+from moltnet_core import StorageFullError, Store, open_store
 
 Start = Callable[..., Child]
 Figure = Callable[[str], None]
@@ -151,6 +152,57 @@ def test_each_group_is_on_the_disk_before_one_of_it_is_acknowledged(
 
 def _unescaped(call: str) -> str:
     return re.sub(r"\\x([0-9a-f]{2})", lambda found: chr(int(found[1], 16)), call)
+
+
+# -- a full disk -------------------------------------------------------------------------------------------
+
+
+def fill_from_threads(path: str, times: int) -> None:
+    """Threads append until the process's limit for files refuses each, again and again at another place."""
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    unlimited = resource.RLIM_INFINITY
+    told: dict[str, list[str]] = {"stored": [], "refused": [], "unknown": []}
+
+    def run(store: Store, name: str, thread: int) -> None:
+        for number in count():
+            message = a_message_of(("room", "thread", "dm")[thread % 3], f"{name}-{thread}-{number}")
+            try:
+                store.append_message(message)
+            except StorageFullError as error:
+                told["unknown" if error.committed is None else "refused"].append(message.id)
+                return
+            told["stored"].append(message.id)
+
+    with open_store(url_of(Path(path), busy_timeout=WAIT)) as store:
+        for number in range(times):
+            size = max(Path(f"{path}{suffix}").stat().st_size for suffix in ("", "-wal"))
+            resource.setrlimit(resource.RLIMIT_FSIZE, (size + 97_001 * (number % 10), unlimited))
+            threads = [threading.Thread(target=run, args=(store, f"f{number}", thread)) for thread in range(THREADS)]
+            for each in threads:
+                each.start()
+            for each in threads:
+                each.join()
+            resource.setrlimit(resource.RLIMIT_FSIZE, (unlimited, unlimited))
+            resumed = a_message_of("room", f"resumed-{number}")
+            store.append_message(resumed)
+            told["stored"].append(resumed.id)
+        tell([told, store.driver.groups.largest])  # type: ignore[attr-defined]
+
+
+def test_a_full_disk_beside_groups(path: Path, start: Start, figure: Figure) -> None:
+    make_store(path)
+    times = 12
+    ((told, largest),) = start(fill_from_threads, path, times).rest()
+    found = stored(path)
+    acknowledged, refused, unknown = (set(told[key]) for key in ("stored", "refused", "unknown"))
+    figure(
+        f"disk full beside groups of at most {largest}: {times} times, {len(acknowledged)} acknowledged, "
+        f"{len(refused)} refused, of {len(unknown)} it was not known, and {len(found & unknown)} of those are there"
+    )
+    assert largest > 1
+    assert acknowledged <= found <= acknowledged | unknown
+    assert len(refused) + len(unknown) == times * THREADS
+    assert partial(path) == {}
 
 
 # -- processes ---------------------------------------------------------------------------------------------
