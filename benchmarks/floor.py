@@ -72,7 +72,7 @@ class Floor:
     """One bare connection to a database that the store has made."""
 
     def __init__(self, path: Path) -> None:
-        self.connection = sqlite3.connect(str(path), isolation_level=None)
+        self.connection = sqlite3.connect(str(path), isolation_level=None, check_same_thread=False)
         self.connection.execute("PRAGMA foreign_keys = ON")
         self.connection.execute("PRAGMA synchronous = FULL")
 

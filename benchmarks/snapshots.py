@@ -10,14 +10,16 @@ import json
 import os
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
+from benchmarks.crowd import THREADS, Crowd, crowd_rows
 from benchmarks.measuring import Row, alternate, print_table, ratio_row, write_json
 
-from moltnet_core import Actor, Message, PageRequest, Part, Room, Target, open_store
+from moltnet_core import Actor, Message, PageRequest, Part, Room, Store, Target, open_store
 
 __all__ = ["snapshots"]
 
@@ -25,6 +27,7 @@ ALPHA = Actor(type="agent", id="alpha")
 TEXT = "The deployment of this morning went well; the second half follows at noon."
 ROOM = Target.room("general")
 SIZES = (100, 2_000, 10_000)
+CROWDED = 2_000
 
 
 def message() -> Message:
@@ -79,8 +82,9 @@ def snapshots(folder: Path) -> Iterator[Row]:
             store.append_messages(message() for _ in range(size))
             floor = Floor(path.read_bytes(), folder / f"floor-{size}.json")
             times = alternate(lambda: store.append_message(message()), floor.append, 200)
-            floor.close()
             yield ratio_row(f"append to a snapshot of {size:,} messages, durable", "floor", times, 1.5)
+            yield from crowd(store, floor, size) if size == CROWDED else ()
+            floor.close()
     with open_store(f"json:///{path}") as store, open_store(f"json:///{folder / '100.json'}") as small:
         page = PageRequest(limit=100)
         times = alternate(
@@ -89,6 +93,19 @@ def snapshots(folder: Path) -> Iterator[Row]:
         yield ratio_row(f"newest page of 100 of {size:,} messages", "the same of 100", times, 1.3)
     times = alternate(lambda: open_store(f"json:///{path}").close(), lambda: json.loads(path.read_bytes()), 15)
     yield ratio_row(f"open a snapshot of {size:,} messages", "json.loads", times, 5)
+
+
+def crowd(store: Store, floor: Floor, size: int) -> Iterator[Row]:
+    """Sixteen threads that append one message at a time; of the floor, one after the other."""
+    turn = threading.Lock()
+
+    def append() -> None:
+        with turn:
+            floor.append()
+
+    ours = Crowd([lambda: store.append_message(message())] * THREADS, 4)
+    work = f"{THREADS} threads append to a snapshot of {size:,}, each message durable"
+    yield from crowd_rows(work, "floor, a rewrite each", ours, Crowd([append] * THREADS, 4), 0.33)
 
 
 def main() -> int:

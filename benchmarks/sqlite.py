@@ -8,11 +8,13 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 
+from benchmarks.crowd import THREADS, Crowd, crowd_rows
 from benchmarks.floor import Floor
 from benchmarks.measuring import Row, alternate, difference_row, print_table, ratio_row, write_json
 from benchmarks.work import MILLION, PAGE, TEXT, THOUSAND, message
@@ -62,6 +64,21 @@ def appends(folder: Path) -> Iterator[Row]:
             15,
         )
         yield ratio_row("append a batch of 1000", "floor executemany", times, 2)
+
+
+def crowds(folder: Path) -> Iterator[Row]:
+    """Sixteen threads that append one message at a time; of the floor, one after the other."""
+    with database(folder, "crowd") as (store, floor):
+        fill(floor, 5 * THOUSAND)
+        turn = threading.Lock()
+
+        def append() -> None:
+            with turn:
+                floor.append("general", TEXT)
+
+        ours = Crowd([lambda: store.append_message(message(Target.room("general")))] * THREADS, 40)
+        work = f"{THREADS} threads append, each message durable"
+        yield from crowd_rows(work, "floor, a transaction each", ours, Crowd([append] * THREADS, 40), 0.33)
 
 
 def pages(folder: Path) -> Iterator[Row]:
@@ -132,7 +149,7 @@ def main() -> int:
     """Measure everything; 1 if a goal is missed."""
     rows: list[Row] = []
     with tempfile.TemporaryDirectory() as folder:
-        for measure in (appends, pages, busy_threads, starting):
+        for measure in (appends, crowds, pages, busy_threads, starting):
             for row in measure(Path(folder)):
                 rows.append(row)
                 print(f"measured: {row.work}", file=sys.stderr)

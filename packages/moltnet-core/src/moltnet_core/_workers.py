@@ -8,22 +8,19 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from contextvars import copy_context
-from pathlib import Path
 from typing import Any, TypeVar
 
+from moltnet_core._endings import ending
+from moltnet_core._threads import until_gone
 from moltnet_core.errors import StoreClosedError
 from moltnet_core.stats import QueueStats
 
-__all__ = ["Workers", "alone", "result", "settled", "until_done", "until_gone"]
-
-_REST_PATIENCE = 1.0  # seconds that a fork waits for threads to end
-_LOOK = 0.0001  # seconds between two looks whether the system's thread has ended
+__all__ = ["Workers", "alone", "result", "settled", "until_done"]
 
 T = TypeVar("T")
 
@@ -84,19 +81,11 @@ async def settled(future: Future[T], *, surely: bool = False) -> T:
             with suppress(asyncio.CancelledError):  # of the same task again; it is cancelled already
                 await until_done(future)
         failure = future.exception()
-        cancelled.add_note(f"the store's call had begun: {_ending(failure)}")
+        cancelled.add_note(ending(failure))
         if failure is not None:
             raise cancelled from failure
         raise
     return future.result()
-
-
-def _ending(failure: BaseException | None) -> str:
-    if failure is None:
-        return "what it writes is written"
-    if getattr(failure, "committed", None) is False:
-        return f"it failed and wrote nothing ({type(failure).__name__})"
-    return f"it failed, and whether it has written is not known ({type(failure).__name__})"
 
 
 # -- threads -----------------------------------------------------------------------------------------
@@ -129,17 +118,6 @@ async def alone(name: str, call: Callable[[], T]) -> T:
         return await settled(future)
     finally:
         join()
-
-
-def until_gone(threads: Iterable[threading.Thread]) -> None:
-    """Wait until threads that have ended are gone, before a fork.
-
-    Python is done with a thread a moment before the system is, and warns of a fork by what the system says.
-    """
-    until = time.monotonic() + _REST_PATIENCE
-    for thread in threads:
-        while Path(f"/proc/self/task/{thread.native_id}").exists() and time.monotonic() < until:
-            time.sleep(_LOOK)
 
 
 class Workers:

@@ -133,13 +133,22 @@ class Tables:
 
     # -- messages ------------------------------------------------------------------------------------
 
-    def plan_append(self, batch: Sequence[NewMessage], *, retry: bool) -> tuple[Changes, list[Appended]]:
-        """See :meth:`moltnet_core.driver.Driver.append`."""
+    def plan_append(
+        self, batch: Sequence[NewMessage], *, retry: bool, after: Changes | None = None
+    ) -> tuple[Changes, list[Appended]]:
+        """See :meth:`moltnet_core.driver.Driver.append`.
+
+        :param after: what is planned already; the changes have it in them.
+        """
+        changes: Changes = dict(after or {})
         messages = self.rows[RecordKind.MESSAGE]
-        taken = {new.message.id: messages[new.message.id] for new in batch if new.message.id in messages}
+        taken = {
+            key: changes.get((RecordKind.MESSAGE, key)) or messages[key]
+            for key in (new.message.id for new in batch)
+            if (RecordKind.MESSAGE, key) in changes or key in messages
+        }
         stored = {key: row.message if isinstance(row, MessageRow) else None for key, row in taken.items()}
         replayed = resolve_duplicates(batch, stored, retry=retry)
-        changes: Changes = {}
         appended = []
         for index, new in enumerate(batch):
             if index in replayed:

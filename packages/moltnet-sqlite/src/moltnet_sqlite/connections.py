@@ -18,6 +18,7 @@ import peewee
 
 from moltnet_core.errors import StoreBusyError, StoreClosedError
 from moltnet_core.feeds import Signal
+from moltnet_core.turns import Turn
 from moltnet_sql import SqlDatabase
 from moltnet_sqlite.engine import has_wal_reset_bug, sqlite3
 from moltnet_sqlite.events import LOG_GROWN
@@ -26,7 +27,7 @@ from moltnet_sqlite.readonly import cover_old_tables
 
 __all__ = ["SQLiteDatabase", "SQLitePool"]
 
-_IDLE_CONNECTIONS = 8
+_IDLE_CONNECTIONS = 16
 _WRITES_BETWEEN_LOOKS = 16
 _WRITES_BETWEEN_TRIES = 64 * _WRITES_BETWEEN_LOOKS
 _LARGE_LOG = 16 * 1024 * 1024
@@ -58,10 +59,15 @@ class _WriteTurn:
         self._timeout = timeout
         self._prepare = prepare
         self._tidy = tidy
-        self._lock = threading.Lock()
+        self._turn = Turn()
+
+    @property
+    def is_held(self) -> bool:
+        """Whether somebody writes."""
+        return self._turn.is_held
 
     def __enter__(self) -> None:
-        if not self._lock.acquire(timeout=self._timeout):
+        if not self._turn.acquire(timeout=self._timeout):
             raise StoreBusyError(
                 f"another thread wrote for longer than busy_timeout ({self._timeout:g} s); try again, "
                 "or open with a longer ?busy_timeout=SECONDS"
@@ -69,14 +75,14 @@ class _WriteTurn:
         try:
             self._prepare()
         except BaseException:
-            self._lock.release()
+            self._turn.release()
             raise
 
     def __exit__(self, *_: object) -> None:
         try:
             self._tidy()
         finally:
-            self._lock.release()
+            self._turn.release()
 
 
 class SQLitePool:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from moltnet_core.driver import Appended, NewMessage
 from moltnet_core.errors import CorruptStoreError
+from moltnet_core.grouping import GroupCounts, Groups
 from moltnet_sql import SqlDriver, Unit
 from moltnet_sql.errors import translated
 from moltnet_sql.reading import Reader
@@ -19,6 +22,7 @@ from moltnet_sqlite.dialect import SQLiteDialect
 from moltnet_sqlite.engine import check_engine, module_name, sqlite3
 from moltnet_sqlite.feed import SQLiteFeed
 from moltnet_sqlite.files import is_full, needs_immutable, prepare_file, sidecar
+from moltnet_sqlite.grouped import append_grouped
 from moltnet_sqlite.sessions import SQLiteSession
 from moltnet_sqlite.settings import SQLiteSettings
 
@@ -50,12 +54,43 @@ class SQLiteDriver(SqlDriver):
         )
         dialect = SQLiteDialect(str(self._path), lambda: is_full(self._path))
         super().__init__(SQLiteDatabase(str(self._path)), self._connections, dialect)
+        self._groups: Groups[Sequence[NewMessage]] = Groups(
+            "moltnet-sqlite-writer", self._append_all, settings.busy_timeout
+        )
         try:
             with Unit(self._connections, dialect, None) as connection:
                 _check_content(connection, self._path)
         except BaseException:
             self.close()
             raise
+
+    # -- messages ------------------------------------------------------------------------------------
+
+    def append(self, batch: Sequence[NewMessage], *, retry: bool = False) -> Sequence[Appended]:
+        is_crowded = self._connections.writing.is_held or self._groups.is_running
+        if not is_crowded or self._database.in_transaction():
+            return super().append(batch, retry=retry)
+        return self._groups.write(batch, len(batch), partial(super().append, batch, retry=retry))
+
+    def _append_all(self, take: Callable[[], Sequence[Sequence[NewMessage]]]) -> Sequence[Any]:
+        """Append what waits, in one transaction; see :class:`moltnet_core.grouping.Groups`."""
+        with self._writing() as connection:
+            return append_grouped(connection, self._dialect.begin_write, self._writer(connection), take())
+
+    @property
+    def concurrency(self) -> int:
+        """Sixteen: appends that wait share a commit, so more of them at a time are done sooner."""
+        return 16
+
+    @property
+    def groups(self) -> GroupCounts:
+        """How many appends shared a commit."""
+        return self._groups.counts
+
+    def stats(self) -> Mapping[str, float]:
+        return {**super().stats(), **self.groups.stats()}
+
+    # -- the file ------------------------------------------------------------------------------------
 
     def describe(self) -> dict[str, str]:
         """Engine, file and sizes, for people."""
@@ -98,6 +133,7 @@ class SQLiteDriver(SqlDriver):
 
     def close(self) -> None:
         self._connections.close()
+        self._groups.close()
 
 
 def _check_content(connection: Any, path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 from moltnet_conformance.building import agent, dm, message, records, room, thread, walk
@@ -14,11 +15,14 @@ from moltnet_core import (
     START,
     AgentCredentialError,
     DuplicateMessageError,
+    Message,
+    MoltnetError,
     PageRequest,
     Part,
     RoomExistsError,
     RoomNotFoundError,
     Store,
+    ThreadRoomMismatchError,
 )
 
 clause = Group("threads", given=raced)
@@ -172,3 +176,35 @@ def readers_beside_writers_see_whole_batches_in_order(store: Store) -> None:
 
     assert together(work, 5) == [None] * 5
     assert store.counts().messages == writers * batches * size
+
+
+@clause("RACE-010", "4.33", "4.18", "4.11")
+def each_concurrent_append_is_told_of_its_own(store: Store) -> None:
+    each = 6
+    store.create_room(room("other"))
+    store.append_messages([message("taken"), message("first", thread())])
+    wrong: list[tuple[type[MoltnetError], Callable[[str], list[Message]]]] = [
+        (DuplicateMessageError, lambda name: [message("taken", second=9, mentions=[name])]),
+        (RoomNotFoundError, lambda name: [message(f"{name}-bad"), message(name, "nowhere")]),
+        (ThreadRoomMismatchError, lambda name: [message(name, thread("t1", "other"))]),
+    ]
+
+    def work(number: int) -> list[Any]:
+        told: list[Any] = []
+        for index in range(each):
+            name = f"{number}-{index}"
+            told.append(store.append_message(message(f"{name}-good", thread(), index)).message.id)
+            expected, batch = wrong[(number + index) % len(wrong)]
+            try:
+                told += store.append_messages(batch(name))
+            except expected as error:
+                told.append(error.committed)
+        return told
+
+    for number, told in enumerate(together(work)):
+        assert told == [said for index in range(each) for said in (f"{number}-{index}-good", False)]
+    found = store.get_thread("t1")
+    assert found is not None
+    assert found.message_count == 1 + THREADS * each
+    stored = {record.id for record in records(store) if record.kind == "message"}
+    assert stored == {"taken", "first", *(f"{n}-{index}-good" for n in range(THREADS) for index in range(each))}

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 import attrs
 
 from moltnet_conformance.mutants.mutant import Collection
-from moltnet_core import Duplicate, DuplicateMessageError, RoomNotFoundError
+from moltnet_core import Duplicate, DuplicateMessageError, MoltnetError, RoomNotFoundError
 from moltnet_core.driver import Appended, NewMessage
 from moltnet_core.records import RecordKind
 from moltnet_core.timestamps import format_time
@@ -149,3 +150,20 @@ class TakenByConversation(MemoryDriver):
             if row is not None and row.message.target.conversation_id != new.message.target.conversation_id:
                 del messages[new.message.id]
         return super().append(batch, retry=retry)
+
+
+@mutant("an append is told of the error of another that was under way beside it", "RACE-010")
+class ToldOfOthers(MemoryDriver):
+    _wrong: Sequence[MoltnetError] = ()
+
+    def append(self, batch: Sequence[NewMessage], *, retry: bool = False) -> Sequence[Appended]:
+        before = len(self._wrong)
+        try:
+            found = super().append(batch, retry=retry)
+        except MoltnetError as error:
+            self._wrong = (*self._wrong, error)
+            raise
+        time.sleep(0.001)
+        if self._wrong[before:]:
+            raise self._wrong[before]
+        return found

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from itertools import islice
 from typing import Any
 
 import attrs
 
 from moltnet_conformance.mutants.sqlite import Spelt, collection
-from moltnet_core import AgentCredentialError, AgentRegistration, Room, RoomNotFoundError
+from moltnet_core import AgentCredentialError, AgentRegistration, MoltnetError, Room, RoomNotFoundError
 from moltnet_core.driver import Appended, Lookup, NewMessage
 from moltnet_core.records import LoadResult
 from moltnet_core.timestamps import format_time
@@ -127,3 +128,16 @@ class RemembersCounts(SQLiteDriver):
                 with self._writing() as connection:
                     connection.execute("UPDATE threads SET message_count = ? WHERE id = ?", (count, new.thread.id))
         return found
+
+
+@mutant("appends that wait share a commit, and all are told what is wrong with one", "RACE-010")
+class SharesErrors(SQLiteDriver):
+    def _append_all(self, take: Callable[[], Sequence[Sequence[NewMessage]]]) -> Sequence[Any]:
+        with self._writing() as connection:
+            batches = take()
+            try:
+                appended = iter(self._writer(connection).append([new for batch in batches for new in batch]))
+            except MoltnetError as error:
+                error.committed = None
+                raise
+        return [list(islice(appended, len(batch))) for batch in batches]
