@@ -9,6 +9,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from types import TracebackType
@@ -109,7 +110,7 @@ class Store(Walks):
         self._read_only = read_only
         self._pending: tuple[Migration, ...] = ()
         self._gate = Gate()
-        self._bell = Bell(self._open_feed)
+        self._bell = Bell(partial(_open_feed, driver, backend))
         self._calls = Calls(backend.name, self._surroundings(), slow_call)
         self._queue: Callable[[], QueueStats] | None = None
 
@@ -509,11 +510,6 @@ class Store(Walks):
             raise Follower.lost(str(after))
         return Follower(self._read_feed, position, options)
 
-    def _open_feed(self) -> Feed:
-        if Power.WATCH not in self.capabilities or not isinstance(self._driver, SupportsWatch):
-            raise UnsupportedCapabilityError(Power.WATCH, self._backend.name)
-        return self._driver.feed()
-
     def _read_feed(self, position: Position, conversation: Conversation | None, limit: int) -> FeedPage:
         with self._reading():
             return self._bell.feed().read(position, conversation, limit)
@@ -711,3 +707,9 @@ def _can_exist(listing: Listing) -> bool:
     """Whether the ids that a listing names can be stored at all."""
     named = attrs.astuple(listing.filter if isinstance(listing, Artifacts) else listing)
     return all(is_storable(value) for value in named if value is not None)
+
+
+def _open_feed(driver: Driver, backend: Backend) -> Feed:
+    if Power.WATCH not in backend.capabilities or not isinstance(driver, SupportsWatch):
+        raise UnsupportedCapabilityError(Power.WATCH, backend.name)
+    return driver.feed()
