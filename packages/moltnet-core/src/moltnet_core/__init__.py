@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from moltnet_core.async_opening import open_async_store
     from moltnet_core.async_snapshot import AsyncSnapshot
     from moltnet_core.async_store import AsyncStore
+    from moltnet_core.async_watch import AsyncWatch
     from moltnet_core.backend import Backend, BackupFile, Power, Trait
     from moltnet_core.checking import (
         Change,
@@ -101,6 +102,7 @@ if TYPE_CHECKING:
         Target,
         Thread,
     )
+    from moltnet_core.watch import Watch
 
 __all__ = [
     "LOAD_ORDER",
@@ -114,6 +116,7 @@ __all__ = [
     "ArtifactFilter",
     "AsyncSnapshot",
     "AsyncStore",
+    "AsyncWatch",
     "Backend",
     "BackendApiError",
     "BackendLoadError",
@@ -186,6 +189,7 @@ __all__ = [
     "ValidationError",
     "Verification",
     "VerificationError",
+    "Watch",
     "back_up_store",
     "check_export",
     "check_location",
@@ -208,6 +212,7 @@ _NAMES = {
     "async_opening": ("open_async_store",),
     "async_snapshot": ("AsyncSnapshot",),
     "async_store": ("AsyncStore",),
+    "async_watch": ("AsyncWatch",),
     "backend": (
         "Backend",
         "BackupFile",
@@ -328,6 +333,7 @@ _NAMES = {
         "Target",
         "Thread",
     ),
+    "watch": ("Watch",),
 }
 
 if not TYPE_CHECKING:  # a type checker would take any name for an existing one

@@ -10,7 +10,7 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from contextvars import copy_context
@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 from moltnet_core.errors import StoreClosedError
 
-__all__ = ["Workers", "alone", "result", "settled"]
+__all__ = ["Workers", "alone", "result", "settled", "until_done", "until_gone"]
 
 _REST_PATIENCE = 1.0  # seconds that a fork waits for threads to end
 _LOOK = 0.0001  # seconds between two looks whether the system's thread has ended
@@ -30,7 +30,8 @@ T = TypeVar("T")
 # -- awaiting ----------------------------------------------------------------------------------------
 
 
-async def _until_done(future: Future[Any]) -> None:
+async def until_done(future: Future[Any]) -> None:
+    """Wait until a call is over. Who is cancelled meanwhile leaves it alone."""
     # asyncio.wrap_future complains where an interrupt cancels a task that is just being woken, and where a loop is
     # closed before a call that it has left is over.
     import asyncio
@@ -58,7 +59,7 @@ async def result(future: Future[T]) -> T:
     import asyncio
 
     try:
-        await _until_done(future)
+        await until_done(future)
     except asyncio.CancelledError:
         future.cancel()
         raise
@@ -74,13 +75,13 @@ async def settled(future: Future[T], *, surely: bool = False) -> T:
     import asyncio
 
     try:
-        await _until_done(future)
+        await until_done(future)
     except asyncio.CancelledError as cancelled:
         if not surely and future.cancel():
             raise
         while not future.done():
             with suppress(asyncio.CancelledError):  # of the same task again; it is cancelled already
-                await _until_done(future)
+                await until_done(future)
         failure = future.exception()
         cancelled.add_note(f"the store's call had begun: {_ending(failure)}")
         if failure is not None:
@@ -127,6 +128,17 @@ async def alone(name: str, call: Callable[[], T]) -> T:
         return await settled(future)
     finally:
         join()
+
+
+def until_gone(threads: Iterable[threading.Thread]) -> None:
+    """Wait until threads that have ended are gone, before a fork.
+
+    Python is done with a thread a moment before the system is, and warns of a fork by what the system says.
+    """
+    until = time.monotonic() + _REST_PATIENCE
+    for thread in threads:
+        while Path(f"/proc/self/task/{thread.native_id}").exists() and time.monotonic() < until:
+            time.sleep(_LOOK)
 
 
 class Workers:
@@ -193,11 +205,7 @@ class Workers:
             self._executor.shutdown()
             self._executor = None
             threads, self._threads = self._threads, []
-        until = time.monotonic() + _REST_PATIENCE
-        for thread in threads:
-            # Python is done with it a moment before the system is, and warns of a fork by what the system says.
-            while Path(f"/proc/self/task/{thread.native_id}").exists() and time.monotonic() < until:
-                time.sleep(_LOOK)
+        until_gone(threads)
 
     def _forked(self) -> None:
         # Threads, and what they were doing, do not exist in the child.

@@ -13,9 +13,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Concatenate, Final, ParamSpec, TypeVar
 
+from moltnet_core._follower import WatchOptions
 from moltnet_core._workers import Workers, result, settled
 from moltnet_core.async_snapshot import AsyncSnapshot, open_snapshot
 from moltnet_core.async_walks import AsyncWalks
+from moltnet_core.async_watch import AsyncWatch
 from moltnet_core.backend import Backend
 from moltnet_core.errors import ValidationError
 from moltnet_core.migrations import Migration, MigrationStatus
@@ -33,8 +35,11 @@ from moltnet_core.types import (
     Page,
     PageRequest,
     Room,
+    Start,
     Thread,
 )
+from moltnet_core.walks import PAGE_SIZE
+from moltnet_core.watch import PATIENCE
 
 __all__ = ["AsyncStore", "check_threads"]
 
@@ -220,6 +225,29 @@ class AsyncStore(AsyncWalks):
     ) -> Page[Message]:
         """See :meth:`Store.list_dm_messages <moltnet_core.store.Store.list_dm_messages>`."""
         return await self._read(self._store.list_dm_messages, dm_id, page, on_corrupt=on_corrupt)
+
+    # -- new messages ----------------------------------------------------------------------------------
+
+    def watch(
+        self,
+        *,
+        room_id: str | None = None,
+        thread_id: str | None = None,
+        dm_id: str | None = None,
+        after: str | Start | None = None,
+        timeout: float | None = None,
+        patience: float | None = PATIENCE,
+        page_size: int = PAGE_SIZE,
+        on_corrupt: OnCorrupt = "raise",
+    ) -> AsyncWatch:
+        """See :meth:`Store.watch <moltnet_core.store.Store.watch>`.
+
+        "From now on" is from when ``async with`` is entered. Without ``async with`` it is soon after this call, and so
+        are the errors of a wrong ``after`` or of a backend that cannot watch: the first message's.
+        """
+        options = WatchOptions.checked(room_id, thread_id, dm_id, after, timeout, patience, page_size, on_corrupt)
+        store = self._store
+        return AsyncWatch(self._workers, store._bell, partial(store._follower, options), after)
 
     # -- conversations and artifacts -------------------------------------------------------------------
 

@@ -44,7 +44,7 @@ class Power(StrEnum):
     ONLINE_BACKUP = "online_backup"
     """Its drivers copy the whole store while it is in use (:class:`moltnet_core.driver.SupportsBackup`)."""
     WATCH = "watch"
-    """Its drivers tell of other processes' appends (:class:`moltnet_core.driver.SupportsWatch`)."""
+    """Its drivers give messages in the order of their commits (:class:`moltnet_core.driver.SupportsWatch`)."""
 
 
 def _capabilities(values: object) -> frozenset[str]:

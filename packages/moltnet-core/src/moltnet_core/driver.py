@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 from attrs import frozen
 
 from moltnet_core.errors import CorruptRecordError
+from moltnet_core.feeds import Feed
 from moltnet_core.listings import Listing
 from moltnet_core.migrations.migration import MigrationLog
 from moltnet_core.records import Counts, LoadResult, Record, RecordKind
@@ -320,10 +321,13 @@ class SupportsBackup(Protocol):
 
 @runtime_checkable
 class SupportsWatch(Protocol):
-    """The power ``watch``: to learn of appends by others without asking again and again."""
+    """The power ``watch``: new messages in the order of their commits, and word of them."""
 
-    def wait_for_change(self, timeout: float) -> bool:
-        """Wait up to ``timeout`` seconds for somebody's commit; whether there was one."""
+    def feed(self) -> Feed:
+        """The feed of the store, for all of its watches. Called once, at the first watch, also in a read-only store.
+
+        It may prepare what the engine needs to keep the order. What it holds is freed by the driver's ``close``.
+        """
         ...
 
 

@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
 
+from moltnet_core._bell import Bell
+from moltnet_core._follower import Follower, WatchOptions
 from moltnet_core._gate import Gate
 from moltnet_core.backend import Backend, Power
 from moltnet_core.derivation import derive
-from moltnet_core.driver import Appended, Driver, Lookup, NewMessage, SupportsBackup, SupportsMigrations
+from moltnet_core.driver import Appended, Driver, Lookup, NewMessage, SupportsBackup, SupportsMigrations, SupportsWatch
 from moltnet_core.errors import (
     CorruptRecordError,
     InvalidCursorError,
@@ -27,6 +29,7 @@ from moltnet_core.errors import (
     UnsupportedCapabilityError,
     ValidationError,
 )
+from moltnet_core.feeds import Conversation, Feed, FeedPage, Position
 from moltnet_core.listings import (
     Agents,
     Artifacts,
@@ -66,7 +69,8 @@ from moltnet_core.validation import (
     prepare_registration,
     prepare_room,
 )
-from moltnet_core.walks import Walks
+from moltnet_core.walks import PAGE_SIZE, Walks
+from moltnet_core.watch import PATIENCE, Watch
 
 if TYPE_CHECKING:
     from moltnet_core.driver import DriverSnapshot
@@ -171,6 +175,7 @@ class Store(Walks):
         self._read_only = read_only
         self._pending: tuple[Migration, ...] = ()
         self._gate = Gate()
+        self._bell = Bell(self._open_feed)
 
     # -- the store -----------------------------------------------------------------------------------
 
@@ -222,6 +227,7 @@ class Store(Walks):
     def _abandon(self) -> None:
         """Close the store without telling plugins."""
         if self._gate.close():
+            self._bell.close()
             self._driver.close()
 
     def ping(self) -> None:
@@ -458,6 +464,65 @@ class Store(Walks):
     ) -> Page[Message]:
         """Messages of a direct conversation. See :meth:`list_room_messages`."""
         return self._list(DMMessages(_text_argument(dm_id, "dm_id")), page, on_corrupt)
+
+    # -- new messages --------------------------------------------------------------------------------
+
+    def watch(
+        self,
+        *,
+        room_id: str | None = None,
+        thread_id: str | None = None,
+        dm_id: str | None = None,
+        after: str | Start | None = None,
+        timeout: float | None = None,
+        patience: float | None = PATIENCE,
+        page_size: int = PAGE_SIZE,
+        on_corrupt: OnCorrupt = "raise",
+    ) -> Watch:
+        """New messages as they are committed, by whomever: ``for message in store.watch(): …``.
+
+        They come in the order of their commits, whatever their ``created_at`` says: none is missing and none comes
+        twice, also when a watch is ended and another one made after its token. Observers of plugins hear of what their
+        own process appends; a watch, of everything.
+
+        :param room_id: only the main line of this room, which need not exist yet.
+        :param thread_id: only this thread.
+        :param dm_id: only this direct conversation.
+        :param after: the id of the message to go on after, of whatever conversation; ``START``: from the first that is
+            stored; ``None``: only those that are committed once this call has returned.
+        :param timeout: seconds to wait for a message before iterating ends, for now: iterate again to go on. 0 takes
+            what is there. ``None`` waits for ever.
+        :param patience: for how many seconds to try again, with pauses from 0.05 to 2 seconds, while the store cannot
+            be reached or is busy, before raising its error; 0: not at all; ``None``: for ever. The beginning and the
+            end of such a time are logged.
+        :param page_size: how many are read at once, 1 to 1000.
+        :param on_corrupt: what to do with a message that cannot be decoded: ``"raise"``, and go on behind it when
+            iterated again, or ``"skip"`` it, which is logged.
+        :returns: an iterator; its errors are those of :meth:`Watch.__next__ <moltnet_core.watch.Watch.__next__>`.
+        :raises InvalidCursorError: there is no message ``after``.
+        :raises ValidationError: an argument is out of range, or more than one conversation is named.
+        :raises UnsupportedCapabilityError: the backend does not have the power ``watch``.
+        """
+        options = WatchOptions.checked(room_id, thread_id, dm_id, after, timeout, patience, page_size, on_corrupt)
+        return Watch(self._follower(options), self._bell)
+
+    def _follower(self, options: WatchOptions) -> Follower:
+        after = options.after
+        with self._reading():
+            can_exist = not isinstance(after, str) or is_storable(after)
+            position = self._bell.feed().locate(after) if can_exist else None
+        if position is None:
+            raise Follower.lost(str(after))
+        return Follower(self._read_feed, position, options)
+
+    def _open_feed(self) -> Feed:
+        if Power.WATCH not in self.capabilities or not isinstance(self._driver, SupportsWatch):
+            raise UnsupportedCapabilityError(Power.WATCH, self._backend.name)
+        return self._driver.feed()
+
+    def _read_feed(self, position: Position, conversation: Conversation | None, limit: int) -> FeedPage:
+        with self._reading():
+            return self._bell.feed().read(position, conversation, limit)
 
     # -- conversations and artifacts -----------------------------------------------------------------
 

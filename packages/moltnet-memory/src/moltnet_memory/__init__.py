@@ -4,6 +4,7 @@ Its tables also serve backends that keep everything in memory and something dura
 """
 
 from moltnet_memory.driver import MemoryDriver
+from moltnet_memory.feed import TablesFeed
 from moltnet_memory.reading import TablesReader, TablesSnapshot
 from moltnet_memory.rows import (
     AgentRow,
@@ -29,6 +30,7 @@ __all__ = [
     "Row",
     "StoredRow",
     "Tables",
+    "TablesFeed",
     "TablesReader",
     "TablesSnapshot",
     "ThreadRow",

@@ -11,9 +11,11 @@ from typing import Any
 
 from moltnet_core.driver import Appended, Driver, DriverSnapshot, LoadRecord, Lookup, NewMessage
 from moltnet_core.errors import StoreClosedError
+from moltnet_core.feeds import Signal
 from moltnet_core.listings import Listing
 from moltnet_core.records import Counts, LoadResult
 from moltnet_core.types import AgentRegistration, Room, Start
+from moltnet_memory.feed import TablesFeed
 from moltnet_memory.reading import TablesReader
 from moltnet_memory.tables import Tables
 
@@ -28,6 +30,7 @@ class MemoryDriver(Driver):
         self._reader = TablesReader(self._tables)
         self._lock = threading.RLock()
         self._process = os.getpid()
+        self._signal = Signal()
 
     @contextmanager
     def _locked(self) -> Iterator[Tables]:
@@ -55,6 +58,7 @@ class MemoryDriver(Driver):
         with self._locked() as tables:
             changes, appended = tables.plan_append(batch, retry=retry)
             tables.apply(changes)
+        self._signal.give()
         return appended
 
     def create_room(self, room: Room) -> None:
@@ -101,7 +105,12 @@ class MemoryDriver(Driver):
         with self._locked() as tables:
             changes, result = tables.plan_load(records)
             tables.apply(changes)
+        self._signal.give()
         return result
+
+    def feed(self) -> TablesFeed:
+        """See :class:`moltnet_core.driver.SupportsWatch`."""
+        return TablesFeed(self._locked, self._signal)
 
     def ping(self) -> None:
         with self._locked():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attrs import frozen
 
-from moltnet_core.backend import Backend
+from moltnet_core.backend import Backend, Power
 from moltnet_core.config import bare_url
 from moltnet_core.plugins import hookimpl
 from moltnet_memory.driver import MemoryDriver
@@ -28,6 +28,7 @@ BACKEND = Backend(
     settings=MemorySettings,
     open=_open,
     from_url=bare_url,
+    powers=(Power.WATCH,),
     sublocation=lambda location, label: location,  # each opening is a store of its own
 )
 

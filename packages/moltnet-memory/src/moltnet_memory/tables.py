@@ -66,6 +66,7 @@ class Tables:
         self.artifacts_of: dict[tuple[str, str | None], Index] = defaultdict(Index)
         self.artifacts: dict[str, tuple[tuple[str, str, int], Artifact]] = {}
         self.artifact_at: dict[tuple[str, str, int], Artifact] = {}
+        self.arrivals: list[str] = []  # the ids of messages, in the order in which they were put in place
 
     # -- looking -------------------------------------------------------------------------------------
 
@@ -299,6 +300,8 @@ class Tables:
 
     def _index_corrupt(self, kind: RecordKind, row: CorruptRow) -> None:
         self.ids[kind].add(row.place if kind is RecordKind.MESSAGE else row.record_id)
+        if kind is RecordKind.MESSAGE:
+            self.arrivals.append(row.record_id)
         if kind is RecordKind.ROOM:
             self.live_rooms.add(row.record_id)
         elif row.conversation is not None and kind is RecordKind.MESSAGE:
@@ -329,6 +332,7 @@ class Tables:
         target = message.target
         key = row.place
         self.ids[RecordKind.MESSAGE].add(key)
+        self.arrivals.append(message.id)
         self.messages_of[row.conversation].add(key)
         for artifact in row.artifacts:
             place = (*key, artifact.part_index)

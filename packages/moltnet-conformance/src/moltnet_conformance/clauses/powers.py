@@ -29,7 +29,7 @@ clause = Group("powers")
 PROTOCOLS: dict[str, tuple[type, str]] = {
     "migrations": (SupportsMigrations, "migration_log"),
     "online_backup": (SupportsBackup, "backup"),
-    "watch": (SupportsWatch, "wait_for_change"),
+    "watch": (SupportsWatch, "feed"),
 }
 
 

@@ -60,24 +60,10 @@ class MigratesInSecret(MemoryDriver):
         return _Log()
 
 
-@mutant("it claims to watch, and has no call for it", "POWER-009", "POWER-011", powers=("watch",))
-class ClaimsWatching(MemoryDriver):
-    pass
+class Unwatched(MemoryDriver):
+    feed = None  # type: ignore[assignment]
 
 
-@mutant("whoever watches is told nothing", "POWER-009", powers=("watch",))
-class TellsNothing(MemoryDriver):
-    def wait_for_change(self, timeout: float) -> bool:
-        return False
-
-
-@mutant("whoever watches is told of changes that nobody made", "POWER-009", powers=("watch",))
-class TellsAlways(MemoryDriver):
-    def wait_for_change(self, timeout: float) -> bool:
-        return True
-
-
-@mutant("it can watch, and does not say so", "POWER-010")
+@mutant("it can watch, and does not say so", "POWER-010", powers=())
 class WatchesInSecret(MemoryDriver):
-    def wait_for_change(self, timeout: float) -> bool:
-        return True
+    pass
