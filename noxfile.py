@@ -104,7 +104,8 @@ def docs(session: nox.Session) -> None:
 def bench(session: nox.Session) -> None:
     """Measure against the bare engines, print tables with goals, and write them into build/bench.
 
-    Arguments name the tables: sqlite, postgres, snapshots, moving, backups.
+    Arguments name the tables: sqlite, postgres, snapshots, asynchronous, moving, backups, growth. ``--large`` lets
+    growth go to 10⁷ messages.
     """
     install(session, PACKAGES, "bench")
     python(session, "benchmarks", *session.posargs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import statistics
 import time
 from collections.abc import Callable, Iterable
@@ -11,9 +12,20 @@ from typing import Any
 
 from attrs import asdict, frozen
 
-__all__ = ["Row", "alternate", "difference_row", "print_table", "ratio_row", "seconds", "write_json"]
+__all__ = [
+    "Row",
+    "alternate",
+    "difference_row",
+    "format_time",
+    "print_table",
+    "ratio_row",
+    "read_json",
+    "seconds",
+    "write_json",
+]
 
 _RUNS = 5
+_GOAL = re.compile(r"([≤≥]) ([\d.]+) (times|ms more)")
 
 
 @frozen
@@ -35,6 +47,16 @@ class Row:
     ratio: float
     goal: str
     met: bool
+
+    @property
+    def share(self) -> float | None:
+        """How much of what the goal allows was taken: more than 1 is too much. ``None`` if there is no goal."""
+        if (found := _GOAL.fullmatch(self.goal)) is None:
+            return None
+        sign, limit, unit = found[1], float(found[2]), found[3]
+        if unit == "ms more":
+            return max(self.ours - self.floor, 0) * 1000 / limit
+        return self.ratio / limit if sign == "≤" else limit / self.ratio
 
 
 def seconds(call: Callable[[], object]) -> float:
@@ -78,7 +100,8 @@ def difference_row(work: str, against: str, times: tuple[float, float], goal: fl
     return Row(work, against, ours, floor, ours / floor, f"≤ {goal * 1000:g} ms more", ours - floor <= goal)
 
 
-def _time(value: float) -> str:
+def format_time(value: float) -> str:
+    """Seconds for people."""
     return f"{value * 1e6:.0f} µs" if value < 0.01 else f"{value * 1e3:.1f} ms" if value < 10 else f"{value:.1f} s"
 
 
@@ -89,8 +112,8 @@ def print_table(rows: Iterable[Row]) -> None:
         (
             row.work,
             row.against,
-            _time(row.ours),
-            _time(row.floor),
+            format_time(row.ours),
+            format_time(row.floor),
             f"{row.ratio:.2f}",
             row.goal,
             "yes" if row.met else "NO",
@@ -107,3 +130,8 @@ def write_json(rows: Iterable[Row], path: Path) -> None:
     found: list[dict[str, Any]] = [asdict(row) for row in rows]
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(found, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+
+
+def read_json(path: Path) -> list[Row]:
+    """What :func:`write_json` has written."""
+    return [Row(**row) for row in json.loads(path.read_text(encoding="utf-8"))]
