@@ -10,9 +10,9 @@ import pytest
 from moltnet_core import Actor, Message, Part, Room, StorageFullError, StorageIOError, Target, open_store
 from moltnet_sql import server_migrations
 from moltnet_sql.session import Session
-from moltnet_sqlite.connections import SQLiteSession
 from moltnet_sqlite.dialect import SQLiteDialect
 from moltnet_sqlite.engine import sqlite3
+from moltnet_sqlite.sessions import SQLiteSession
 
 
 def filled(url: str, count: int) -> list[str]:

@@ -237,7 +237,7 @@ def test_whatever_the_file_holds(path: Path, figure: Callable[[str], None]) -> N
                 if number % OPENED == 0:
                     assert scanned_file(path, content) is None
                 continue
-            found = scanned(TablesReader(tables_of(values)).snapshot())
+            found = scanned(TablesReader(tables_of(values, document.order)).snapshot())
             outcomes[check_loaded(content, document.content(), found)] += 1
             if number % OPENED == 0:
                 check_written(path, content)

@@ -16,6 +16,7 @@ from moltnet_core.feeds import Feed
 __all__ = ["Bell"]
 
 _LOOK: Final = 1.0  # seconds after which the thread sees whether a watch was simply dropped
+_FORK_PATIENCE: Final = 2.0  # seconds that a fork waits for the thread to end
 _PAUSES: Final = (0.1, 5.0)  # seconds between two waits that fail: the first, and the longest
 
 _log = logging.getLogger("moltnet_core.watch")
@@ -115,21 +116,21 @@ class Bell:
         except Exception as error:  # noqa: BLE001 - nobody is there to be told
             _log.warning("what waiting for new messages held could not be freed: %s", _said(error))
 
-    def _stop(self) -> threading.Thread | None:
+    def _stop(self, patience: float | None = None) -> threading.Thread | None:
         with self._lock:
             thread = self._thread
             if thread is None or self._feed is None:
                 return None
             self._stopping.set()
             self._feed.wake()
-        thread.join()
+        thread.join(patience)
         return thread
 
     # -- fork ----------------------------------------------------------------------------------------
 
     def before_fork(self) -> None:
         """End the thread: a process should not fork beside one, and the child has none."""
-        thread = self._stop()
+        thread = self._stop(_FORK_PATIENCE)
         self._stopped_for_fork = thread is not None
         if thread is not None:
             until_gone([thread])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from moltnet_json.ordering import ArrivalOrder
 from moltnet_json.scanning import NotJsonError, Scanner
 from moltnet_json.sections import Group, Lists, Records, WrongShapeError
 
@@ -34,14 +35,16 @@ class Document:
     :ivar agents: by id.
     :ivar removed: of ours: what removed rooms were, by id.
     :ivar dms: of ours: networks of direct conversations that do not follow from their messages, by id.
+    :ivar order: in which order messages came; of ours are its notes on those of which their times do not tell it.
     """
 
     def __init__(self) -> None:
         self.rooms, self.removed_rooms, self.threads, self.agents = Records(), Records(), Records(), Records()
         self.room_messages, self.thread_messages, self.direct_messages = Lists(), Lists(), Lists()
         self.direct_members = Records()
-        self.removed, self.dms = Records(), Records()
-        self._extension = Group(removed_rooms=self.removed, dms=self.dms)
+        self.removed, self.dms, arrivals = Records(), Records(), Records()
+        self.order = ArrivalOrder(arrivals)
+        self._extension = Group(removed_rooms=self.removed, dms=self.dms, arrivals=arrivals)
         self._whole = Group(
             rooms=self.rooms,
             removed_rooms=self.removed_rooms,
@@ -97,7 +100,9 @@ class Document:
     def settle(self) -> None:
         """Put in place what is staged."""
         self._whole.settle()
+        self.order.settle()
 
     def discard(self) -> None:
         """Drop what is staged."""
         self._whole.discard()
+        self.order.discard()

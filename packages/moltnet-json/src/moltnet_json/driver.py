@@ -15,19 +15,21 @@ from attrs import frozen
 
 from moltnet_core.driver import Appended, Driver, DriverSnapshot, LoadRecord, Lookup, NewMessage
 from moltnet_core.errors import CorruptStoreError, MoltnetError, ReadOnlyStoreError, StoreBusyError
+from moltnet_core.feeds import Signal
 from moltnet_core.files import publish
 from moltnet_core.listings import Listing
 from moltnet_core.records import Counts, LoadResult
 from moltnet_core.types import AgentRegistration, Room, Start
 from moltnet_json.checking import JSONSnapshot, loose_ends
 from moltnet_json.document import NEW, Document
+from moltnet_json.feed import ReadOnlyFeed
 from moltnet_json.files import Stamp, find_file, look_for, read_file
 from moltnet_json.locked import SnapshotFile
 from moltnet_json.repairing import REPAIRS, Repair
 from moltnet_json.settings import JSONSettings
 from moltnet_json.staging import stage
 from moltnet_json.tabling import tables_of
-from moltnet_memory import Changes, Tables, TablesReader
+from moltnet_memory import Changes, Tables, TablesFeed, TablesReader
 
 if TYPE_CHECKING:
     from moltnet_core.checking import Change, Check, Moved
@@ -55,7 +57,7 @@ class _State:
             raise CorruptStoreError(
                 f"{path} is no Moltnet snapshot: {error}. It was left as it is; choose another file or restore a backup"
             ) from None
-        tables = tables_of(values)
+        tables = tables_of(values, document.order)
         return cls(document, tables, TablesReader(tables))
 
 
@@ -76,6 +78,7 @@ class JSONDriver(Driver):
         self._lock = threading.RLock()  # held while the state is looked at or changed
         self._state: _State | None = None
         self._stamp: Stamp | None = None  # of a file that is only read
+        self._wrote = Signal()
         self._file = None if read_only else SnapshotFile(self._path, NEW, settings.busy_timeout)
         try:
             with self._reading():
@@ -171,6 +174,7 @@ class JSONDriver(Driver):
             state.tables.apply(changes)
             state.document.settle()
             self._state = state
+        self._wrote.give()
 
     def append(self, batch: Sequence[NewMessage], *, retry: bool = False) -> Sequence[Appended]:
         return self._write(lambda tables: tables.plan_append(batch, retry=retry))
@@ -218,6 +222,17 @@ class JSONDriver(Driver):
         with self._reading() as state:
             view = JSONSnapshot(state.tables, tuple(loose_ends(state.document, state.tables)))
         yield view
+
+    # -- new messages --------------------------------------------------------------------------------
+
+    def feed(self) -> TablesFeed:
+        """See :class:`moltnet_core.driver.SupportsWatch`."""
+        return ReadOnlyFeed(self._path, self._lend) if self._file is None else TablesFeed(self._lend, self._wrote)
+
+    @contextmanager
+    def _lend(self) -> Iterator[Tables]:
+        with self._reading() as state:
+            yield state.tables
 
     # -- life ----------------------------------------------------------------------------------------
 

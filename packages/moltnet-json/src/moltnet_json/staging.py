@@ -70,6 +70,7 @@ def _stage_message(document: Document, row: MessageRow) -> None:
         document.room_messages.append(target.room_id or "", text)
     else:
         raise ValidationError(f"message {row.message.id!a}: target.kind", "a snapshot has no list for it")
+    document.order.stage(row)
 
 
 def _stage_dm(document: Document, key: str, old: Any, row: DMRow, latest: MessageRow | None) -> None:

@@ -22,6 +22,7 @@ from moltnet_json.decoding import (
     unknown_room_row,
 )
 from moltnet_json.document import EXTENSION
+from moltnet_json.ordering import ArrivalOrder
 from moltnet_json.scanning import Undecodable
 from moltnet_memory import CorruptRow, DMRow, MessageRow, Row, Tables, ThreadRow
 
@@ -33,12 +34,13 @@ _LISTS: Final = {"room": "room_messages", "thread": "thread_messages", "dm": "di
 Values = Mapping[str, Any]
 
 
-def tables_of(values: Values) -> Tables:
+def tables_of(values: Values, order: ArrivalOrder) -> Tables:
     """The tables of everything that a snapshot holds.
 
     :param values: the decoded values of each of its keys.
+    :param order: learns in which order its messages came.
     """
-    return _Tabling(values).tables()
+    return _Tabling(values).tables(order)
 
 
 class _Tabling:
@@ -50,7 +52,7 @@ class _Tabling:
         self._messages: dict[str, MessageRow | CorruptRow] = {}
         self._networks: dict[str, str] = {}  # of rooms, by the first that names one
 
-    def tables(self) -> Tables:
+    def tables(self, order: ArrivalOrder) -> Tables:
         self._read_messages()
         self._read_records(RecordKind.THREAD, "threads", thread_row)
         self._derive_threads()
@@ -63,6 +65,7 @@ class _Tabling:
         # In the order of their places they are put in fastest.
         ordered = sorted(self._messages.items(), key=lambda item: item[1].place)
         tables.apply({(RecordKind.MESSAGE, key): row for key, row in ordered})
+        tables.arrivals = order.sort(self._messages.items(), self._of(EXTENSION).get("arrivals") or {})
         return tables
 
     def _of(self, key: str) -> Mapping[str, Any]:

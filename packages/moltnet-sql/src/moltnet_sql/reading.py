@@ -288,6 +288,14 @@ class Reader:
         found: Room = self.get(Lookup.ROOM, room_id)
         return found
 
+    def messages(self, ids: Iterable[str]) -> dict[str, Any]:
+        """The messages of some ids, by id; a ``CorruptRecordError`` where one cannot be decoded."""
+        found = {}
+        for some in _chunks(list(ids)):
+            for row in self._session.fetch(self._of_ids(RecordKind.MESSAGE, len(some)), some):
+                found[row[0]] = self._rows.decoded("messages", self._rows.message, row)
+        return found
+
     # -- records -------------------------------------------------------------------------------------
 
     def records(self, kind: RecordKind, ids: Iterable[str]) -> dict[str, Any]:

@@ -18,15 +18,15 @@ from urllib.parse import quote
 import peewee
 
 from moltnet_core.errors import StoreBusyError, StoreClosedError
-from moltnet_sql import Session, SqlDatabase
+from moltnet_core.feeds import Signal
+from moltnet_sql import SqlDatabase
 from moltnet_sqlite.engine import has_wal_reset_bug, sqlite3
 from moltnet_sqlite.files import sidecar
 from moltnet_sqlite.readonly import cover_old_tables
 
-__all__ = ["SQLiteDatabase", "SQLitePool", "SQLiteSession"]
+__all__ = ["SQLiteDatabase", "SQLitePool"]
 
 _IDLE_CONNECTIONS = 8
-_ROWS_AT_ONCE = 500
 _WRITES_BETWEEN_LOOKS = 16
 _WRITES_BETWEEN_TRIES = 64 * _WRITES_BETWEEN_LOOKS
 _LARGE_LOG = 16 * 1024 * 1024
@@ -37,54 +37,6 @@ _SYNCHRONOUS = {"full": 2, "normal": 1, "extra": 3}
 
 
 _log = logging.getLogger("moltnet_sqlite")
-
-
-class SQLiteSession(Session):
-    """Reads text that is not UTF-8 too: such a value comes as ``bytes``, and its row alone is corrupt."""
-
-    __slots__ = ()
-
-    def fetch(self, sql: str, parameters: Any = ()) -> Any:
-        try:
-            return self.connection.execute(sql, parameters).fetchall()
-        except sqlite3.OperationalError as error:
-            if "decode to UTF-8" not in str(error):
-                raise
-        self.connection.text_factory = _text_or_bytes
-        try:
-            return self.connection.execute(sql, parameters).fetchall()
-        finally:
-            self.connection.text_factory = str
-
-    def stream(self, sql: str, parameters: Any = ()) -> Any:
-        self.connection.text_factory = bytes
-        try:
-            cursor = self.connection.execute(sql, parameters)  # which may fetch the first row already
-        finally:
-            self.connection.text_factory = str
-        try:
-            while True:
-                self.connection.text_factory = bytes
-                try:
-                    rows = cursor.fetchmany(_ROWS_AT_ONCE)
-                finally:
-                    self.connection.text_factory = str
-                if not rows:
-                    return
-                for row in rows:
-                    yield [_text_or_bytes(cell) if isinstance(cell, bytes) else cell for cell in row]
-        finally:
-            cursor.close()
-
-    def execute(self, sql: str, parameters: Any = ()) -> int:
-        return int(self.connection.execute(sql, parameters).rowcount)
-
-
-def _text_or_bytes(value: bytes) -> str | bytes:
-    try:
-        return value.decode()
-    except UnicodeDecodeError:
-        return value
 
 
 def _schema_version(connection: Any) -> int:
@@ -163,6 +115,7 @@ class SQLitePool:
         # What is in use, with the thread that took it: connections, and for each that is being opened a placeholder.
         self._leases: dict[Any, int] = {}
         self._seen_schemas: dict[Any, int] = {}
+        self._seen_versions: dict[Any, int] = {}  # of what other connections committed, as each last saw it
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)  # of leases while a fork waits, and of the end of that wait
         self._forking = False
@@ -170,16 +123,26 @@ class SQLitePool:
         self._writes = 0
         self._log_limit = _LARGE_LOG
         self._log_told = _HUGE_LOG
-        self.writing = _WriteTurn(self._busy_timeout, self._use_wal, self._bound_log)
+        self.wrote = Signal()
+        self.writing = _WriteTurn(self._busy_timeout, self._use_wal, self._after_write)
 
     def take(self) -> Any:
         """A connection that nobody else uses.
 
         :raises StoreClosedError: the store was closed, or cannot be used in this child of a fork.
         """
+        return self._take(wait=True)
+
+    def _take(self, *, wait: bool) -> Any:
+        """The same; without ``wait`` it is ``None`` while the process forks.
+
+        :raises StoreClosedError: the store was closed, or cannot be used in this child of a fork.
+        """
         placeholder, thread = object(), threading.get_ident()
         with self._lock:
             while self._forking:
+                if not wait:
+                    return None
                 self._changed.wait()
             if self._closed:
                 raise StoreClosedError
@@ -223,6 +186,7 @@ class SQLitePool:
     def _discard(self, connection: Any) -> None:
         self._opened.discard(connection)
         self._seen_schemas.pop(connection, None)
+        self._seen_versions.pop(connection, None)
         with suppress(sqlite3.Error):  # what it was used for has been said already
             connection.close()
 
@@ -236,6 +200,27 @@ class SQLitePool:
         idle, self._idle = self._idle, []
         for connection in idle:
             self._discard(connection)
+
+    def sees_change(self) -> bool:
+        """Whether others may have committed since the last look: any connection but that of the look itself.
+
+        What this pool's own connections commit is told by ``wrote``. While the process forks nothing is seen; what was
+        missed is seen later.
+        """
+        connection = self._take(wait=False)
+        if connection is None:
+            return False
+        try:
+            version = connection.execute("PRAGMA data_version").fetchone()[0]
+            seen = self._seen_versions.get(connection)
+            self._seen_versions[connection] = version
+        finally:
+            self.give(connection)
+        return bool(version != seen)
+
+    def _after_write(self) -> None:
+        self.wrote.give()
+        self._bound_log()
 
     def _bound_log(self) -> None:
         """Keep the write-ahead log from growing while readers overlap all the time.

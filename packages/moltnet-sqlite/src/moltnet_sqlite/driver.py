@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from moltnet_core.errors import CorruptStoreError
 from moltnet_sql import SqlDriver, Unit
+from moltnet_sql.errors import translated
+from moltnet_sql.reading import Reader
 from moltnet_sql.schema import missing_from
+from moltnet_sql.session import Session
 from moltnet_sqlite.backup import back_up
-from moltnet_sqlite.connections import SQLiteDatabase, SQLitePool, SQLiteSession
+from moltnet_sqlite.connections import SQLiteDatabase, SQLitePool
 from moltnet_sqlite.dialect import SQLiteDialect
 from moltnet_sqlite.engine import check_engine, module_name, sqlite3
+from moltnet_sqlite.feed import SQLiteFeed
 from moltnet_sqlite.files import is_full, needs_immutable, prepare_file, sidecar
+from moltnet_sqlite.sessions import SQLiteSession
 from moltnet_sqlite.settings import SQLiteSettings
 
 if TYPE_CHECKING:
@@ -66,6 +73,16 @@ class SQLiteDriver(SqlDriver):
     def backup(self, destination: Path) -> None:
         with Unit(self._connections, self._dialect, None) as connection:
             back_up(connection, destination)
+
+    def feed(self) -> SQLiteFeed:
+        """See :class:`moltnet_core.driver.SupportsWatch`."""
+        return SQLiteFeed(self._connections, self._lend, lambda: translated(self._dialect))
+
+    @contextmanager
+    def _lend(self) -> Iterator[tuple[Session, Reader]]:
+        # Always a connection of its own, also within this thread's transaction: a feed gives what is committed.
+        with Unit(self._connections, self._dialect, self._dialect.begin_read) as connection:
+            yield self.session_class(connection), self._reader(connection)
 
     def check_engine(self, check: Check) -> None:
         """See :class:`moltnet_core.driver.SupportsCheck`."""

@@ -159,9 +159,8 @@ def bad_arguments_of_a_watch(store: Store) -> None:
     store.append_message(message("m1"))
     before = everything(store)
     for after in ("unknown", "", "general", "a\x00b", "\ud800"):
-        with case(after), pytest.raises(InvalidCursorError) as caught:
-            with store.watch(after=after, timeout=0) as watch:
-                next(watch)
+        with case(after), pytest.raises(InvalidCursorError) as caught, store.watch(after=after, timeout=0) as watch:
+            next(watch)
         assert caught.value.cursor == after
     wrong: list[dict[str, Any]] = [
         {"room_id": "general", "dm_id": "d1"},

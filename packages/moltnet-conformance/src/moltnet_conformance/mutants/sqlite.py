@@ -9,11 +9,11 @@ from moltnet_sql.models import make_models
 from moltnet_sql.reading import Tools
 from moltnet_sql.rows import Rows
 from moltnet_sql.statements import make_statements
-from moltnet_sqlite.connections import SQLiteSession
 from moltnet_sqlite.dialect import SQLiteDialect
 from moltnet_sqlite.driver import SQLiteDriver
 from moltnet_sqlite.migrations import MIGRATIONS
 from moltnet_sqlite.plugin import BACKEND
+from moltnet_sqlite.sessions import SQLiteSession
 from moltnet_sqlite.settings import SQLiteSettings
 
 __all__ = ["Rewriting", "Spelt", "collection"]
