@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from attrs import evolve
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -19,9 +20,9 @@ async def create_room(request: Request) -> Response:
     agent = await asking_agent(request)
     body = await json_body(request)
     wanted = {name: body[name] for name in ("id", "name", "members", "visibility", "write_policy") if name in body}
-    room = from_json(Room, {"network_id": os.environ.get("MOLTNET_NETWORK_ID", "local"), **wanted})
-    await request.state.store.create_room(room)
-    created = await request.state.store.update_room_members(room.id, add=[agent.agent_id])
+    network = os.environ.get("MOLTNET_NETWORK_ID", "local")
+    room = from_json(Room, wanted | {"network_id": network})
+    created = await request.state.store.create_room(evolve(room, members=[*room.members, agent.agent_id]))
     return JSONResponse(to_json(created), 201)
 
 
