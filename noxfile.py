@@ -112,6 +112,13 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def charts(session: nox.Session) -> None:
+    """Take the figures of the last bench into the documentation: tables and charts of docs/performance.md."""
+    install(session, PACKAGES, "bench")
+    python(session, "benchmarks.charts")
+
+
+@nox.session(default=False)
 def reliability(session: nox.Session) -> None:
     """Run the long tests: kill -9, many processes, full disks, lost servers. They print their figures."""
     install(session, PACKAGES + EXAMPLES, "test")

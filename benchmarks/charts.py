@@ -44,9 +44,7 @@ def _bar(row: Row) -> Bar | None:
     share = row.share
     if share is None:
         return None
-    more = row.goal.endswith("more")
-    finding = f"{(row.ours - row.floor) * 1000:+.2f} ms" if more else f"{row.ratio:.2f}"
-    return Bar(f"{row.work}, against {row.against}", f"{finding} of {row.goal}", share)
+    return Bar(row.work, f"{row.finding} of {row.goal}, against {row.against}", share)
 
 
 def _lines(chart: str, title: str, curves: list[Curve]) -> str:

@@ -58,6 +58,12 @@ class Row:
             return max(self.ours - self.floor, 0) * 1000 / limit
         return self.ratio / limit if sign == "≤" else limit / self.ratio
 
+    @property
+    def finding(self) -> str:
+        """What is compared with the goal, for people."""
+        more = self.goal.endswith("ms more")
+        return f"{(self.ours - self.floor) * 1000:+.2f} ms" if more else f"{self.ratio:.2f}"
+
 
 def seconds(call: Callable[[], object]) -> float:
     """How long one call takes."""

@@ -46,7 +46,7 @@ def _machine(folder: Path) -> str:
 def _verdict(goals: list[Row]) -> str:
     missed = [row for row in goals if not row.met]
     lines = [f"Of {len(goals)} goals {len(goals) - len(missed)} are met{':' if missed else '.'}", ""]
-    lines += [f"- missed: {row.work}, against {row.against}: {row.ratio:.2f} ({row.goal})" for row in missed]
+    lines += [f"- missed: {row.work}, against {row.against}: {row.finding} ({row.goal})" for row in missed]
     return "\n".join(lines)
 
 

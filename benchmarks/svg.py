@@ -15,7 +15,7 @@ from attrs import frozen
 
 __all__ = ["Bar", "Line", "bars", "lines"]
 
-WIDTH = 640
+WIDTH = 440
 STYLE = Path(__file__).with_name("charts.css").read_text(encoding="utf-8")
 COLOURS = ("a", "b", "c", "d")
 
@@ -45,7 +45,7 @@ def _svg(name: str, title: str, description: str, height: float, parts: Iterable
         [
             (
                 f'<svg class="chart" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height:g}" '
-                f'role="img" aria-labelledby="{name}-title {name}-desc" style="max-width: 100%; height: auto">'
+                f'role="img" aria-labelledby="{name}-title {name}-desc" width="100%" style="max-width: 35rem">'
             ),
             f'<title id="{name}-title">{escape(title)}</title>',
             f'<desc id="{name}-desc">{escape(description)}</desc>',
@@ -63,20 +63,18 @@ def _text(x: float, y: float, text: str, anchor: str = "start", kind: str = "") 
 
 def bars(name: str, title: str, drawn: Sequence[Bar]) -> str:
     """Bars below each other, and a line at what is allowed."""
-    whole, step, top = WIDTH * 0.72, 46, 26
+    whole, step, top = WIDTH * 0.72, 58, 22
     height = top + step * len(drawn) + 4
-    parts = [_text(whole, 16, "goal", "middle", "soft")]
+    parts = [_text(whole, 14, "goal", "middle", "soft")]
     for number, bar in enumerate(drawn):
         y = top + step * number
         width = min(bar.share * whole, WIDTH - 1)
+        fill = "a" if bar.share <= 1 else "bad"
         parts += [
-            _text(0, y + 16, bar.label),
-            _text(WIDTH, y + 16, bar.value, "end", "soft"),
-            (
-                f'<rect x="0" y="{y + 23}" width="{width:.1f}" height="14" rx="2" '
-                f'fill="var(--{"a" if bar.share <= 1 else "bad"})"/>'
-            ),
-            f'<line class="limit" x1="{whole:.1f}" y1="{y + 20}" x2="{whole:.1f}" y2="{y + 40}"/>',
+            _text(0, y + 14, bar.label),
+            _text(0, y + 31, bar.value, kind="soft"),
+            f'<rect x="0" y="{y + 37}" width="{width:.1f}" height="12" rx="2" fill="var(--{fill})"/>',
+            f'<line class="limit" x1="{whole:.1f}" y1="{y + 34}" x2="{whole:.1f}" y2="{y + 52}"/>',
         ]
     read = "; ".join(f"{bar.label}: {bar.value}" for bar in drawn)
     return _svg(name, title, f"Bars up to the goal. {read}.", height, parts)
@@ -95,7 +93,7 @@ def lines(
     :param count: how a number along the axis is written.
     :param figure: how one of the height is.
     """
-    left, right, top, bottom, legend = 78, 24, 12, 250, 24
+    left, right, top, bottom, legend = 66, 18, 12, 210, 22
     xs = sorted({x for line in drawn for x, _ in line.points})
     most, step = _round_up(max(y for line in drawn for _, y in line.points))
     low, high = math.log(xs[0]), math.log(xs[-1])
@@ -119,8 +117,8 @@ def lines(
         parts.append(f'<polyline points="{path}" stroke="{colour}"{dashed}/>')
         parts += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="{colour}"/>' for x, y in places]
         y = bottom + 68 + legend * number
-        parts.append(f'<polyline points="{left},{y - 5} {left + 36},{y - 5}" stroke="{colour}"{dashed}/>')
-        parts.append(_text(left + 46, y, line.label))
+        parts.append(f'<polyline points="{left},{y - 5} {left + 30},{y - 5}" stroke="{colour}"{dashed}/>')
+        parts.append(_text(left + 38, y, line.label))
     read = "; ".join(
         f"{line.label}: " + ", ".join(f"{figure(y)} at {count(x)}" for x, y in line.points) for line in drawn
     )
