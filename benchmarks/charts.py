@@ -24,6 +24,8 @@ CHARTS = {
     "waits": "99 of 100 appends were durable within",
     "memory": "Peak memory of a walk over a room",
 }
+UNITS = {"seconds": (1000, "{:.3g} ms"), "bytes": (1 / 2**20, "{:.0f} MiB"), "messages a second": (1, "{:,.0f}")}
+"""What a unit's figures are multiplied by, and how they are written then."""
 
 
 def charts(folder: Path) -> Iterator[tuple[str, str]]:
@@ -48,19 +50,15 @@ def _bar(row: Row) -> Bar | None:
 
 
 def _lines(chart: str, title: str, curves: list[Curve]) -> str:
-    figures = {"seconds": _seconds, "bytes": lambda value: f"{value / 2**20:.0f} MiB"}
+    scale, figure = UNITS[curves[0].unit]
     return lines(
         f"curve-{chart}",
         title,
         curves[0].across,
-        [Line(curve.name, curve.points) for curve in curves],
+        [Line(curve.name, [(x, y * scale) for x, y in curve.points]) for curve in curves],
         _count,
-        figures.get(curves[0].unit, lambda value: f"{value:,.0f}"),
+        figure.format,
     )
-
-
-def _seconds(value: float) -> str:
-    return f"{value * 1000:.3g} ms"
 
 
 def _count(value: float) -> str:

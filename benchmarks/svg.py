@@ -17,6 +17,7 @@ __all__ = ["Bar", "Line", "bars", "lines"]
 
 WIDTH = 440
 STYLE = Path(__file__).with_name("charts.css").read_text(encoding="utf-8")
+_ROOM = 52.0  # between the middles of two numbers along an axis
 COLOURS = ("a", "b", "c", "d")
 
 
@@ -107,7 +108,12 @@ def lines(
         _, y = place(xs[0], number * step)
         parts.append(f'<line class="grid" x1="{left}" y1="{y:.1f}" x2="{WIDTH - right}" y2="{y:.1f}"/>')
         parts.append(_text(left - 8, y + 5, figure(number * step), "end", "soft"))
-    parts += [_text(place(x, 0)[0], bottom + 20, count(x), "middle", "soft") for x in xs]
+    written = -_ROOM
+    for x in xs:
+        along, _ = place(x, 0)
+        if along - written >= _ROOM:
+            parts.append(_text(along, bottom + 20, count(x), "middle", "soft"))
+            written = along
     parts.append(_text((left + WIDTH - right) / 2, bottom + 42, across, "middle", "soft"))
     for number, line in enumerate(drawn):
         colour, dash = _pen(number, paired=len(drawn) > len(COLOURS))
