@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any, ClassVar, TypeVar, cast
 
 from moltnet_conformance import Harness
-from moltnet_core import AsyncStore, Store, open_async_store
+from moltnet_core import AsyncStore, AsyncWatch, Message, MoltnetError, Store, open_async_store
 
 _PATIENCE = 100  # seconds that a call may take
 
@@ -76,6 +76,15 @@ class Bridge:
         while (item := self._loop.run(following())) is not None:
             yield item
 
+    def watch(self, **options: Any) -> Any:
+        watch = self._async.watch(**options)
+        try:
+            self._loop.run(watch.__aenter__())
+        except MoltnetError:
+            self._loop.run(watch.close())
+            raise
+        return BridgedWatch(self._loop, watch)
+
     @contextmanager
     def snapshot(self) -> Iterator[Any]:
         context = self._async.snapshot()
@@ -91,6 +100,39 @@ class Bridge:
             yield BridgedSnapshot(self, inner)
         finally:
             self._loop.run(leave())
+
+
+class BridgedWatch:
+    """A watch of a :class:`Bridge`."""
+
+    def __init__(self, loop: Loop, watch: AsyncWatch) -> None:
+        self._loop = loop
+        self._watch = watch
+
+    @property
+    def token(self) -> Any:
+        return self._watch.token
+
+    def __enter__(self) -> BridgedWatch:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __iter__(self) -> BridgedWatch:
+        return self
+
+    def __next__(self) -> Message:
+        async def following() -> Message | None:
+            return await anext(self._watch, None)
+
+        found = self._loop.run(following())
+        if found is None:
+            raise StopIteration
+        return found
+
+    def close(self) -> None:
+        self._loop.run(self._watch.close())
 
 
 class BridgedSnapshot:

@@ -42,7 +42,7 @@ class TestSQLiteAsync(ClauseFixtures):
     harness = AsyncSQLite
 
 
-# Closing, threads that race, and snapshots, which are open between calls.
+# Closing, threads that race, snapshots, which are open between calls, and watches, which wait between calls.
 for _name, _clause in CLAUSES.items():
-    if _clause.clause_id.startswith(("STORE-", "RACE-", "SCAN-")):
+    if _clause.clause_id.startswith(("STORE-", "RACE-", "SCAN-", "WATCH-")):
         setattr(TestSQLiteAsync, _name, staticmethod(_clause.body))

@@ -9,14 +9,16 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import Result
 
-from moltnet_cli.commands.tail import Follower, _follow
-from moltnet_core import Actor, Message, Part, Room, Store, StoreUnavailableError, Target, open_store
+from moltnet_cli.commands.tail import _Tail, follow
+from moltnet_cli.conversations import Conversation
+from moltnet_core import Actor, Message, Part, Room, StoreUnavailableError, Target, Watch, open_store
 
 Invoke = Callable[..., Result]
 Start = Callable[..., "subprocess.Popen[bytes]"]
@@ -29,21 +31,6 @@ def said(number: int, own_id: str | None = None) -> Message:
     return Message(
         "local", ROOM, Actor("agent", "a"), [Part("text", "x")], id=own_id or f"n{number:05}", created_at=when
     )
-
-
-@pytest.fixture
-def store() -> Iterator[Store]:
-    with open_store("memory://") as opened:
-        opened.create_room(Room("general", "local"))
-        yield opened
-
-
-def follower(store: Store) -> Follower:
-    return Follower(lambda page: store.list_room_messages("general", page, on_corrupt="skip"))
-
-
-def new(found: Follower) -> list[str]:
-    return [message.id for some in found.look() for message in some]
 
 
 def test_the_newest_and_no_more(invoke: Invoke, filled: Path) -> None:
@@ -59,76 +46,61 @@ def test_corrupt_records_are_said(invoke: Invoke, filled: Path, sql: Callable[..
     assert "1 record(s)" in invoke("tail", "room:general", "--no-follow", code=1).stderr
 
 
-@pytest.mark.parametrize("before", [0, 1, 99, 100, 101, 102, 250])
-@pytest.mark.parametrize("limit", [0, 10, 1000])
-def test_every_message_once(store: Store, before: int, limit: int) -> None:
-    store.append_messages(said(number) for number in range(before))
-    found = follower(store)
-    shown = [message.id for message in found.begin(limit)]
-    assert shown == [f"n{number:05}" for number in range(max(0, before - limit), before)]
-    assert new(found) == []
-    number = before
-    for size in (1, 3, 0, 120, 1, 1, 2500, 1):
-        store.append_messages(said(each) for each in range(number, number + size))
-        assert new(found) == [f"n{each:05}" for each in range(number, number + size)]
-        number += size
-    assert new(found) == []
+def test_what_came_after_a_message(objects: Callable[..., list[dict[str, Any]]], invoke: Invoke) -> None:
+    with open_store() as store:
+        store.create_room(Room("general", "local"))
+        store.append_messages(said(number) for number in (5, 4, 7, 1))
+    assert [each["id"] for each in objects("tail", "room:general", "--after", "n00004", "--no-follow")] == [
+        "n00007",
+        "n00001",
+    ]
+    assert objects("tail", "room:other", "--after", "n00004", "--no-follow") == []
+    assert "no message 'nosuch'" in invoke("tail", "room:general", "--after", "nosuch", code=2).stderr
 
 
-def test_one_that_comes_late_is_shown(store: Store) -> None:
-    store.append_messages(said(number) for number in range(0, 400, 2))
-    found = follower(store)
-    found.begin(5)
-    for late in (399, 351, 397, 255):
-        store.append_message(said(late))
-        assert new(found) == [f"n{late:05}"]
-    store.append_messages(said(number) for number in range(1000, 1060))
-    assert len(new(found)) == 60
-    store.append_message(said(998))
-    assert new(found) == ["n00998"]
-    assert new(found) == []
-
-
-def test_into_an_empty_conversation_anything_is_new(store: Store) -> None:
-    found = follower(store)
-    assert found.begin(10) == []
-    store.append_message(said(50))
-    assert new(found) == ["n00050"]
-    store.append_message(said(10))
-    assert new(found) == ["n00010"]
-
-
-def test_a_store_that_is_away_for_a_while(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
-    away = [False]
-
-    def fetch(page: Any) -> Any:
-        if away[0]:
-            raise StoreUnavailableError("the server is gone")
-        return store.list_room_messages("general", page)
-
-    found = Follower(fetch)
-    found.begin(10)
+def test_what_comes_while_it_begins_is_shown_once(monkeypatch: pytest.MonkeyPatch) -> None:
     shown: list[str] = []
+    with open_store("memory://") as store:
+        store.create_room(Room("general", "local"))
+        store.append_messages(said(number) for number in range(0, 40, 2))
+        tailing = _Tail(store, Conversation("room", "general"), lambda some: shown.extend(each.id for each in some))
+        newest = tailing.newest
 
-    class EnoughError(Exception):
-        pass
+        def while_it_begins(limit: int) -> list[str]:
+            store.append_messages([said(50), said(3)])  # one of the newest, and one that is not among them
+            found = newest(limit)
+            store.append_message(said(51))
+            return found
 
-    looks = iter([True, True, False, True, False])
+        monkeypatch.setattr(tailing, "newest", while_it_begins)
 
-    def look() -> Iterator[list[Message]]:
-        try:
-            away[0] = next(looks)
-        except StopIteration:
-            raise EnoughError from None
-        if not away[0] and not shown:
+        def enough(watch: Watch) -> Iterator[Message]:
+            return islice(follow(watch), 3)
+
+        monkeypatch.setattr("moltnet_cli.commands.tail.follow", enough)
+        tailing.newest_and_new(2)
+    assert shown == ["n00038", "n00050", "n00003", "n00051"]
+
+
+def test_a_store_that_is_away_for_a_while(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("moltnet_cli.commands.tail._PAUSE", 0.0)
+    with open_store("memory://") as store:
+        store.create_room(Room("general", "local"))
+        looks = iter([True, True, False, True, False])
+
+        def look(*arguments: Any) -> Any:
+            if next(looks, False):
+                raise StoreUnavailableError("the server is gone")
+            return real(*arguments)
+
+        real = store._read_feed
+        with store.watch(timeout=0, patience=0) as watch:
+            monkeypatch.setattr(watch._follower, "_read", look)
             store.append_message(said(1))
-        yield from real()
-
-    real = found.look
-    found.look = look  # type: ignore[method-assign]
-    with pytest.raises(EnoughError):
-        _follow(found, lambda some: shown.extend(message.id for message in some), 0.0)
-    assert shown == ["n00001"]
+            found = follow(watch)
+            assert next(found).id == "n00001"
+            store.append_message(said(2))
+            assert next(found).id == "n00002"
     assert capsys.readouterr().err.count("trying again") == 2
 
 
@@ -137,7 +109,7 @@ def test_a_store_that_is_away_for_a_while(store: Store, capsys: pytest.CaptureFi
 def test_follows_an_empty_conversation_until_interrupted(start: Start, options: list[str]) -> None:
     with open_store() as writer:
         writer.create_room(Room("general", "local"))
-        process = start("tail", "room:general", "--interval", "0.05", *options)
+        process = start("tail", "room:general", *options)
         assert process.stdout is not None
         assert process.stderr is not None
         assert b"waiting" in process.stderr.readline()

@@ -10,7 +10,7 @@ import click
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
-    from moltnet_core import ArtifactFilter, Message, Page, PageRequest, Store
+    from moltnet_core import ArtifactFilter, Message, Page, PageRequest, Store, Watch
 
 __all__ = ["CONVERSATION", "ROOM", "Conversation", "ConversationType", "RoomType", "was_removed"]
 
@@ -34,6 +34,14 @@ class Conversation(NamedTuple):
             "dm": store.list_dm_messages,
         }[self.kind]
         return lambda page: method(self.id, page, on_corrupt="skip")
+
+    def watch(self, store: Store, **options: Any) -> Watch:
+        """Follows its messages.
+
+        :param options: of :meth:`moltnet_core.Store.watch`.
+        """
+        options[f"{self.kind}_id"] = self.id
+        return store.watch(**options)
 
     def exists(self, store: Store) -> bool:
         """Whether there is such a conversation; a removed room is one, whose history is kept."""

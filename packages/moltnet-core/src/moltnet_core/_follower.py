@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-from attrs import field, frozen
+from attrs import frozen
 
 from moltnet_core.errors import (
     CorruptRecordError,
@@ -99,7 +99,7 @@ def _conversation(room_id: str | None, thread_id: str | None, dm_id: str | None)
 @frozen
 class _Outage:
     began: float
-    pause: float = field(default=_PAUSES[0])
+    pause: float
 
 
 class Follower:
@@ -156,6 +156,8 @@ class Follower:
             return self._endure(error)
         except InvalidCursorError:
             raise self.lost(self._position.message_id) from None
+        if self._outage is not None:
+            _log.info("following new messages goes on")
         self._outage, self.failure = None, None
         entries = page.entries
         if self.options.on_corrupt == "skip":
@@ -169,7 +171,7 @@ class Follower:
         now = time.monotonic()
         patience = self.options.patience
         if self._outage is None:
-            self._outage = _Outage(now)
+            self._outage = _Outage(now, _PAUSES[0])
             if patience != 0:
                 _log.warning("following new messages is interrupted, and is tried again: %s", error)
         if patience is not None and now >= self._outage.began + patience:

@@ -14,10 +14,13 @@ from moltnet_postgres.connections import BEGIN_READ, BEGIN_WRITE
 from moltnet_postgres.errors import READ_ONLY_TRANSACTION, UNIQUE_VIOLATION, is_statement_error, translate_error
 from moltnet_sql import Dialect
 
-__all__ = ["MIGRATION_LOCK", "PostgresDialect", "quoted"]
+__all__ = ["FEED_TRIGGER", "MIGRATION_LOCK", "PostgresDialect", "quoted"]
 
 MIGRATION_LOCK: Final = 715308742994555159
 """The advisory lock under which the Go server migrates, too."""
+
+FEED_TRIGGER: Final = "moltnet_ext_feed"
+"""The trigger on messages that a watch needs: see :mod:`moltnet_postgres.feed_schema`."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _AFTER_ALL_TIMES: Final = "20000-01-01T00:00:00Z"
@@ -139,8 +142,8 @@ class PostgresDialect(Dialect):
             UNION ALL SELECT tgname, tables.relname, true FROM pg_trigger
             JOIN pg_class AS tables ON tables.oid = tgrelid
             JOIN pg_namespace ON pg_namespace.oid = tables.relnamespace
-            WHERE nspname = %s AND NOT tgisinternal"""
-        return query, (self.schema, self.schema)
+            WHERE nspname = %s AND NOT tgisinternal AND tgname <> %s"""
+        return query, (self.schema, self.schema, FEED_TRIGGER)
 
     def lock_tables(self, tables: Sequence[str]) -> str | None:
         return f"LOCK TABLE {', '.join(self.table(name) for name in tables)} IN SHARE ROW EXCLUSIVE MODE"

@@ -22,6 +22,7 @@ from moltnet_sql.schema import TABLES, missing_from
 
 if TYPE_CHECKING:
     from moltnet_core.checking import Check
+    from moltnet_core.feeds import Feed
 
 __all__ = ["PostgresDriver"]
 
@@ -44,6 +45,8 @@ class PostgresDriver(SqlDriver):
     def __init__(self, settings: PostgresSettings, *, read_only: bool = False) -> None:
         connector = Connector(settings, read_only=read_only)
         self._settings = settings
+        self._connect = connector.connect
+        self._feed: Feed | None = None
         self._place = connector.place
         self._connections = PostgresPool(
             connector.connect,
@@ -117,6 +120,16 @@ class PostgresDriver(SqlDriver):
             described = self._server.describe(connection)
         return described | {"connections": f"at most {self._settings.pool_size} at once"}
 
+    def feed(self) -> Feed:
+        """See :class:`moltnet_core.driver.SupportsWatch`. The first in a database makes what keeps the order there."""
+        from moltnet_postgres.feed import make_feed
+
+        feed = make_feed(
+            self._looking, self._log, self._migrating, self._connect, self._server, self._dialect, self._tools.rows
+        )
+        self._feed = feed
+        return feed
+
     def check_engine(self, check: Check) -> None:
         """See :class:`moltnet_core.driver.SupportsCheck`."""
         from moltnet_postgres.checking import check_engine
@@ -124,6 +137,8 @@ class PostgresDriver(SqlDriver):
         check_engine(self._reading, self.session_class, self._server.schema, check)
 
     def close(self) -> None:
+        if self._feed is not None:
+            self._feed.rest()
         self._connections.close()
 
 

@@ -31,7 +31,7 @@ BACKEND = Backend(
     open=_open,
     from_url=partial(dsn_url, settings=PostgresSettings),
     traits=(Trait.PERSISTENT, Trait.MULTI_PROCESS),
-    powers=(Power.READ_ONLY, Power.MIGRATIONS),
+    powers=(Power.READ_ONLY, Power.MIGRATIONS, Power.WATCH),
     time_digits=6,
     refuses=refused,
     migration_target="sql:postgres",

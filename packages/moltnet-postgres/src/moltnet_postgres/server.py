@@ -75,6 +75,7 @@ class Server:
 
     :param schema: where the tables are or will be.
     :param version: the server's, as a number: 180004 is 18.4.
+    :param may_identify: whether the role may know which cluster it is.
     """
 
     place: str
@@ -84,6 +85,7 @@ class Server:
     is_standby: bool
     takes_no_writes: bool
     fsync: str
+    may_identify: bool
 
     @classmethod
     def of(cls, connection: Connection, settings: PostgresSettings, place: str, *, read_only: bool) -> Server:
@@ -94,9 +96,10 @@ class Server:
         cursor = connection.cursor()
         cursor.execute(
             """SELECT current_setting('server_version_num')::int, current_schema(), pg_is_in_recovery(),
-                current_setting('transaction_read_only'), current_setting('fsync', true)"""
+                current_setting('transaction_read_only'), current_setting('fsync', true),
+                has_function_privilege('pg_control_system()', 'EXECUTE')"""
         )
-        version, schema, is_standby, no_writes, fsync = cursor.fetchall()[0]
+        version, schema, is_standby, no_writes, fsync, may_identify = cursor.fetchall()[0]
         schema = settings.schema or schema
         if schema is None:
             raise ConfigError(
@@ -109,7 +112,7 @@ class Server:
                 "schema",
                 f"the search_path of {place} begins with one: {problem}; name another with ?schema=NAME",
             )
-        return cls(place, read_only, schema, version, is_standby, no_writes == "on", fsync or "")
+        return cls(place, read_only, schema, version, is_standby, no_writes == "on", fsync or "", may_identify)
 
     def check(self) -> None:
         """Refuse a server that is too old or takes no writes; warn of one that may lose what it has acknowledged.

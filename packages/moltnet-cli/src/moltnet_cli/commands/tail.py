@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -18,12 +18,12 @@ from moltnet_cli.rendering import Rows, note, on_terminal, print_json, warn
 from moltnet_cli.stores import reading
 
 if TYPE_CHECKING:
-    from moltnet_core import Message, Page, PageRequest
+    from moltnet_core import Message, Store, Watch
 
-__all__ = ["Follower", "tail"]
+__all__ = ["follow", "tail"]
 
-_OVERLAP: Final = 100
 _DEFAULT: Final = 10
+_PAUSE: Final = 1.0  # seconds between two tries while the store cannot be reached
 
 
 @click.command(
@@ -32,118 +32,99 @@ _DEFAULT: Final = 10
         "moltnet-storage tail room:general",
         "moltnet-storage tail room:general --limit 0 --json | jq .parts",
         "moltnet-storage tail dm:d1 --no-follow",
+        "moltnet-storage tail room:general --after msg_1 --no-follow --json",
     ),
 )
 @click.argument("conversation", type=CONVERSATION)
 @click.option(
     "--limit", type=NumberType(0, MAX_LIMIT), default=_DEFAULT, show_default=True, help="How many to begin with."
 )
-@click.option(
-    "--interval",
-    type=click.FloatRange(0.05, 3600),
-    default=1.0,
-    show_default=True,
-    metavar="SECONDS",
-    help="How often to look.",
-)
+@click.option("--after", metavar="ID", help="Begin after this message instead, and show all since.")
 @click.option("--follow/--no-follow", default=True, show_default=True, help="Wait for more, until Ctrl-C.")
 @click.pass_context
-def tail(ctx: click.Context, conversation: Conversation, limit: int, interval: float, follow: bool) -> None:
+def tail(ctx: click.Context, conversation: Conversation, limit: int, after: str | None, follow: bool) -> None:
     """Show the newest messages of a conversation and follow it.
 
-    CONVERSATION is room:ID, thread:ID or dm:ID; when it is followed, it need not exist yet. When the store cannot be
-    reached for a while, it says so and tries again. Ctrl-C ends it, with exit code 130.
+    CONVERSATION is room:ID, thread:ID or dm:ID; when it is followed, it need not exist yet. What is new comes in the
+    order in which it was stored. When the store cannot be reached for a while, it says so and tries again. Ctrl-C ends
+    it, with exit code 130.
     """
     with reading(ctx) as store:
-        follower = Follower(conversation.reader(store))
-        printer = _printer(as_json=globals_of(ctx).as_json)
+        tailing = _Tail(store, conversation, _printer(as_json=globals_of(ctx).as_json))
         try:
-            shown = follower.begin(limit)
-            printer(shown)
-            if not shown and not follow:
+            if after is not None:
+                tailing.since(after, forever=follow)
+            elif follow:
+                tailing.newest_and_new(limit)
+            elif not tailing.newest(limit):
                 conversation.check_exists(store)
-            if follow:
-                if not shown and limit:
-                    unknown = "" if conversation.exists(store) else " (there is no such conversation yet)"
-                    note(f"no messages in {conversation} yet; waiting{unknown}")
-                _follow(follower, printer, interval)
         except KeyboardInterrupt:
             ctx.exit(INTERRUPTED)
-        report_skipped(ctx, follower.skipped)
+        report_skipped(ctx, tailing.skipped)
 
 
-class Follower:
-    """Finds the messages that are new since the last look.
+class _Tail:
+    """Shows the messages of a conversation.
 
-    Messages come in the order of their times, which is not quite the order of their commits: one that took longer to
-    write may appear before one that was shown. So each look begins a hundred messages back, and what was shown
-    is left out.
-
-    :param fetch: reads a page.
+    :param show: prints some of them.
     """
 
-    def __init__(self, fetch: Callable[[PageRequest], Page[Message]]) -> None:
-        self._fetch = fetch
-        self._known: list[str] = []
-        self._anchor: Any = None
+    def __init__(self, store: Store, conversation: Conversation, show: Callable[[list[Message]], None]) -> None:
+        self._store = store
+        self._conversation = conversation
+        self._show = show
         self.skipped = 0
 
-    def begin(self, limit: int) -> list[Message]:
-        """The newest messages, at most ``limit``; from now on they count as shown, and all before them."""
-        from moltnet_core import START, PageRequest
-
-        page = self._fetch(PageRequest(limit=max(limit, _OVERLAP)))
-        self._known = [message.id for message in page.items]
-        # Without anything before the page, what appears there later is new as well.
-        self._anchor = page.info.next_before or START
-        shown = list(page.items)[len(page.items) - limit :] if limit < len(page.items) else list(page.items)
-        self.skipped = page.skipped
-        return shown
-
-    def look(self) -> Iterator[list[Message]]:
-        """Messages that were not shown yet, some at a time."""
+    def newest(self, limit: int) -> list[str]:
+        """Show the newest, at most ``limit``; their ids."""
         from moltnet_core import PageRequest
 
-        shown = set(self._known)
-        seen: list[str] = []
-        cursor = self._anchor
-        while True:
-            page = self._fetch(PageRequest(after=cursor, limit=MAX_LIMIT))
-            new = [message for message in page.items if message.id not in shown]
-            seen += [message.id for message in page.items]
-            if new:
-                yield new
-            # Kept up at every page: a look that fails half-way must not show anything twice.
-            shown.update(message.id for message in new)
-            self._known = list(shown)
-            if page.info.next_after is None:
-                break
-            cursor = page.info.next_after
-        self._move_on(seen)
+        if not limit:
+            return []
+        page = self._conversation.reader(self._store)(PageRequest(limit=limit))
+        self.skipped = page.skipped
+        self._show(list(page.items))
+        return [message.id for message in page.items]
 
-    def _move_on(self, seen: list[str]) -> None:
-        if len(seen) > _OVERLAP:
-            recent = seen[-_OVERLAP - 1 :]
-            self._anchor, seen = recent[0], recent
-        elif isinstance(self._anchor, str):
-            seen = [self._anchor, *seen]
-        self._known = seen
+    def newest_and_new(self, limit: int) -> None:
+        """Show the newest, and then what comes."""
+        with self._conversation.watch(self._store, timeout=_PAUSE, patience=0) as watch:
+            shown = set(self.newest(limit))  # some of which the watch may have as well: it was there before
+            if not shown and limit:
+                unknown = "" if self._conversation.exists(self._store) else " (there is no such conversation yet)"
+                note(f"no messages in {self._conversation} yet; waiting{unknown}")
+            for message in follow(watch):
+                if message.id in shown:
+                    shown.discard(message.id)
+                else:
+                    self._show([message])
+
+    def since(self, after: str, *, forever: bool) -> None:
+        """Show what came after a message and, with ``forever``, what comes."""
+        options = {"timeout": _PAUSE, "patience": 0} if forever else {"timeout": 0, "on_corrupt": "skip"}
+        with self._conversation.watch(self._store, after=after, **options) as watch:
+            for message in follow(watch) if forever else watch:
+                self._show([message])
 
 
-def _follow(follower: Follower, printer: Callable[[list[Message]], None], interval: float) -> None:
-    from moltnet_core import StoreBusyError, StoreUnavailableError
+def follow(watch: Watch) -> Iterator[Message]:
+    """What a watch without patience, and with a timeout, gives; an error is said once, and tried again."""
+    from moltnet_core import CorruptRecordError, StoreBusyError, StoreUnavailableError
 
     told = False
     while True:
-        time.sleep(interval)
         try:
-            for messages in follower.look():
-                printer(messages)
+            for message in watch:
+                told = False
+                yield message
             told = False
+        except CorruptRecordError as error:
+            warn(f"{error}; left out")
         except (StoreBusyError, StoreUnavailableError) as error:
             if not told:
                 warn(f"{error}; trying again")
             told = True
+            time.sleep(_PAUSE)
 
 
 def _printer(*, as_json: bool) -> Callable[[list[Message]], None]:

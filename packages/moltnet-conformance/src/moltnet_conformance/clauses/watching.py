@@ -29,7 +29,8 @@ from moltnet_core.driver import SupportsWatch
 clause = Group("watching", given=two_rooms, needs=("watch",))
 refusal = Group("watching")
 
-LONG = 30.0  # seconds that a wait may take at most, where there is something to come
+LONG = 20.0  # seconds that a wait may take at most, where there is something to come
+SOON = 5.0  # seconds after which a watch that was closed has ended, at most
 THREADS, EACH = 4, 15
 APPEND = """
 import sys
@@ -73,10 +74,10 @@ class Following(threading.Thread):
         except BaseException as error:  # noqa: BLE001 - raised by whoever asks
             self.error = error
 
-    def result(self) -> list[str]:
+    def result(self, patience: float = LONG) -> list[str]:
         """What it found, once it has ended."""
-        self.join(2 * LONG)
-        assert not self.is_alive(), "it still waits"
+        self.join(patience)
+        assert not self.is_alive(), f"it still waits, and was given {self.found}"
         if self.error is not None:
             raise self.error
         return self.found
@@ -98,7 +99,7 @@ def messages_come_in_the_order_of_their_commits(store: Store) -> None:
     assert len(all_of(store)) == len(set(all_of(store))) == 17
 
 
-@clause("WATCH-002", "0.4", "1.1")
+@clause("WATCH-002", "0.4")
 def what_comes_is_the_stored_message(store: Store) -> None:
     offered = message("m1", thread("t1"), second=5, mentions=["ann"])
     with store.watch(timeout=LONG) as watch:
@@ -108,6 +109,7 @@ def what_comes_is_the_stored_message(store: Store) -> None:
 
 @clause("WATCH-003", "0.4", "0.5")
 def a_watch_begins_where_it_is_told_to(store: Store) -> None:
+    store.watch().close()  # the order of commits may be kept from the first watch on
     store.append_messages([message(f"m{number}", second=10 - number) for number in range(4)])
     with store.watch(timeout=0) as now:  # fixed before anything is asked of it
         store.append_message(message("m4", second=0))
@@ -154,7 +156,7 @@ def one_conversation_is_watched(store: Store) -> None:
                 assert there(watch) == [each for each in expected if each[1] == "2" or each in ("t1", "d1")]
 
 
-@clause("WATCH-005", "0.5", "3.7", "5.4")
+@clause("WATCH-005", "0.5", "5.4")
 def bad_arguments_of_a_watch(store: Store) -> None:
     store.append_message(message("m1"))
     before = everything(store)
@@ -211,7 +213,7 @@ def what_failed_or_was_there_already_does_not_come(store: Store) -> None:
 @clause("WATCH-008", "0.4", "4.33")
 def messages_of_many_writers_come_once_to_each_watch(store: Store) -> None:
     total = THREADS * EACH
-    with store.watch(timeout=LONG) as whole, store.watch(room_id="other", timeout=LONG, page_size=2) as part:
+    with store.watch() as whole, store.watch(room_id="other", page_size=2) as part:
         followers = Following(whole, total), Following(part, total // 2)
         errors: list[BaseException] = []
 
@@ -246,7 +248,7 @@ def a_watch_that_is_closed_ends(store: Store) -> None:
     store.append_message(message("m1"))
     waiting.join(0.05)
     watch.close()
-    assert waiting.result() in ([], ["m1"])
+    assert waiting.result(SOON) in ([], ["m1"])
     store.append_message(message("m2"))
     assert there(watch) == []
     watch.close()
@@ -258,7 +260,7 @@ def a_watch_of_a_closed_store_says_so(store: Store) -> None:
     waiting.join(0.05)
     store.close()
     with pytest.raises(StoreClosedError):
-        waiting.result()
+        waiting.result(SOON)
     with pytest.raises(StoreClosedError), store.watch(timeout=0) as watch:
         next(watch)
 
@@ -290,7 +292,7 @@ def whoever_watches_is_told_of_another_opener_s_append(place: Place) -> None:
     store.create_room(room("general"))
     shared = {"multi_process", "persistent"} <= store.capabilities
     writer = place.open(location) if shared else store
-    with store.watch(timeout=LONG) as watch:
+    with store.watch() as watch:
         waiting = Following(watch, 1)
         waiting.join(0.05)  # it waits by then, most likely
         writer.append_message(message("m1", second=9))
@@ -301,14 +303,15 @@ def whoever_watches_is_told_of_another_opener_s_append(place: Place) -> None:
             assert waiting.result() == ["m2"], "it was not told of another process's append"
 
 
-@clause("WATCH-012", "0.4", "4.1", needs=("read_only",))
+@clause("WATCH-012", "0.4", needs=("read_only",))
 def a_read_only_store_is_watched(place: Place) -> None:
     location = place.new_location()
     writer = place.open(location)
     two_rooms(writer)
+    writer.watch().close()  # the first watch may have to write
     writer.append_message(message("m1", second=9))
     reader = place.open(read_only(location))
-    with reader.watch(timeout=LONG) as watch:
+    with reader.watch() as watch:
         waiting = Following(watch, 3)
         writer.append_message(message("m2", second=8))
         writer.append_message(message("m3", "other", second=7))

@@ -60,7 +60,8 @@ class MigratesInSecret(MemoryDriver):
         return _Log()
 
 
-class Unwatched(MemoryDriver):
+@mutant("it claims to watch, and has no feed", "POWER-009", "POWER-011", "WATCH-001", "WATCH-002")
+class ClaimsWatching(MemoryDriver):
     feed = None  # type: ignore[assignment]
 
 

@@ -35,6 +35,7 @@ MODULES = (
     "stores",
     "life",
     "claims",
+    "watching",
     "checks",
     "lawful",
 )
