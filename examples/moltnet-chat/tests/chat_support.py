@@ -17,7 +17,7 @@ from moltnet_core import AgentRegistration, open_store
 
 __all__ = ["Service", "serving"]
 
-SERVE = ["-m", "uvicorn", "moltnet_chat.app:app", "--port", "0", "--timeout-graceful-shutdown", "1"]
+SERVE = ["-m", "uvicorn", "moltnet_chat.app:app", "--port", "0", "--timeout-graceful-shutdown", "10"]
 TOKENS = {"alpha": "sesame", "beta": "open"}
 
 
@@ -42,7 +42,9 @@ class Service:
         assert self._process is not None
         self._process.terminate()
         self._process.wait(20)
-        assert "Application shutdown complete" in self._log.read_text()
+        said = self._log.read_text()
+        assert "Application shutdown complete" in said
+        assert "ERROR" not in said, said
         self._process = None
 
     def kill(self) -> None:

@@ -87,7 +87,8 @@ def test_following(service: Service) -> None:
             assert [next(messages)["id"] for _ in range(2)] == ["m003", "m004"]
             post(alpha, 5)
             assert next(messages)["id"] == "m005"
-            service.stop()  # with the stream open
+            service.stop()  # with the stream open, which ends
+            assert next(messages, None) is None
 
     service.start()
     with service.client() as alpha:

@@ -13,6 +13,7 @@ from starlette.routing import Route
 
 from moltnet_chat import events, messages, rooms
 from moltnet_chat.failures import failed
+from moltnet_chat.stopping import Streams, told_to_stop
 from moltnet_core import MoltnetError, open_async_store
 
 __all__ = ["app"]
@@ -21,8 +22,10 @@ __all__ = ["app"]
 @asynccontextmanager
 async def lifespan(_: Starlette) -> AsyncIterator[Mapping[str, Any]]:
     """Opens the store that the environment names, before the first request, and closes it after the last."""
+    streams = Streams()
     async with open_async_store() as store:
-        yield {"store": store}
+        with told_to_stop(streams.end):
+            yield {"store": store, "streams": streams}
 
 
 async def health(request: Request) -> Response:

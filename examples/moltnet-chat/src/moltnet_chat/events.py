@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from moltnet_chat.asking import asking_agent, readable_room
+from moltnet_chat.stopping import Streams
 from moltnet_core import AsyncWatch, to_json
 from moltnet_core.serialization import dumps
 
@@ -29,14 +30,15 @@ async def follow(request: Request) -> Response:
     watch = request.state.store.watch(room_id=room.id, after=after, timeout=QUIET)
     await watch.__aenter__()  # an unknown id is refused before the answer begins
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # no proxy may hold events back
-    return StreamingResponse(events(watch), media_type="text/event-stream", headers=headers)
+    return StreamingResponse(events(watch, request.state.streams), media_type="text/event-stream", headers=headers)
 
 
-async def events(watch: AsyncWatch) -> AsyncIterator[str]:
+async def events(watch: AsyncWatch, streams: Streams) -> AsyncIterator[str]:
     """The messages as events, until the client is gone. JSON is one line, so an event needs no more than one."""
     async with watch:
-        yield ": following\n\n"
-        while True:
-            async for message in watch:
-                yield f"id: {message.id}\ndata: {dumps(to_json(message))}\n\n"
-            yield ": quiet\n\n"
+        with streams.holding(watch):
+            yield ": following\n\n"
+            while not streams.ended:
+                async for message in watch:
+                    yield f"id: {message.id}\ndata: {dumps(to_json(message))}\n\n"
+                yield ": quiet\n\n"
