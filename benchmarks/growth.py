@@ -130,8 +130,16 @@ def memory(folder: Path, messages: int) -> tuple[Curve, Row]:
     said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     points = [(float(number), float(peak)) for number, peak in (line.split() for line in said.splitlines())]
     (_, early), (_, late) = points[0], points[-1]
-    work = f"peak memory of a walk: {early / 2**20:.0f} MiB, {late / 2**20:.0f} MiB after {messages:,} messages"
-    row = Row(work, f"after {messages // 10:,}", 0, 0, late / early, "≤ 1.1 times", late <= 1.1 * early)
+    row = Row(
+        f"peak memory of a walk over {messages:,} messages",
+        f"after {messages // 10:,}",
+        late / 2**20,
+        early / 2**20,
+        late / early,
+        "≤ 1.1 times",
+        late <= 1.1 * early,
+        "MiB",
+    )
     return Curve("memory", "walk over a room", "messages walked", "bytes", points), row
 
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import resource
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -16,7 +19,10 @@ __all__ = [
     "Row",
     "alternate",
     "difference_row",
-    "format_time",
+    "format_figure",
+    "in_process",
+    "memory_row",
+    "print_measured",
     "print_table",
     "ratio_row",
     "read_json",
@@ -38,6 +44,7 @@ class Row:
     :param ratio: ``ours / floor``.
     :param goal: the greatest ratio (or, for differences, number of seconds) that meets it.
     :param met: whether it does.
+    :param unit: of both sides.
     """
 
     work: str
@@ -47,6 +54,7 @@ class Row:
     ratio: float
     goal: str
     met: bool
+    unit: str = "seconds"
 
     @property
     def share(self) -> float | None:
@@ -106,9 +114,33 @@ def difference_row(work: str, against: str, times: tuple[float, float], goal: fl
     return Row(work, against, ours, floor, ours / floor, f"≤ {goal * 1000:g} ms more", ours - floor <= goal)
 
 
-def format_time(value: float) -> str:
-    """Seconds for people."""
+def format_figure(value: float, unit: str) -> str:
+    """A figure for people."""
+    if unit != "seconds":
+        return f"{value:.0f} {unit}"
     return f"{value * 1e6:.0f} µs" if value < 0.01 else f"{value * 1e3:.1f} ms" if value < 10 else f"{value:.1f} s"
+
+
+def in_process(module: str, work: str, *arguments: str) -> dict[str, float]:
+    """A piece of work in a process of its own: what it printed by :func:`print_measured`."""
+    command = [sys.executable, "-W", "ignore", "-m", module, work, *arguments]
+    found: dict[str, float] = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+    return found
+
+
+def print_measured(found: dict[str, float]) -> None:
+    """In such a process: seconds by name, and with them the most memory that it took, in MiB."""
+    print(json.dumps(found | {"peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}))
+
+
+def memory_row(work: str, small: tuple[int, float], large: tuple[int, float]) -> Row:
+    """A row whose goal is that memory does not grow with the messages.
+
+    :param small: how many messages, and the peak in MiB.
+    """
+    (few, low), (many, high) = small, large
+    told = f"{work}: peak {low:.0f} MiB of {few:,} messages, {high:.0f} MiB of {many:,}"
+    return Row(told, "the fewer", high, low, high / low, "≤ 1.2 times", high <= 1.2 * low, "MiB")
 
 
 def print_table(rows: Iterable[Row]) -> None:
@@ -118,8 +150,8 @@ def print_table(rows: Iterable[Row]) -> None:
         (
             row.work,
             row.against,
-            format_time(row.ours),
-            format_time(row.floor),
+            format_figure(row.ours, row.unit),
+            format_figure(row.floor, row.unit),
             f"{row.ratio:.2f}",
             row.goal,
             "yes" if row.met else "NO",

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.measuring import Row, format_time, read_json
+from benchmarks.measuring import Row, format_figure, read_json
 
 __all__ = ["TABLES", "performance_page"]
 
@@ -61,6 +61,6 @@ def _table(rows: list[Row]) -> Iterator[str]:
     yield "| work | against | ours | its | ratio | goal | met |"
     yield "|---|---|--:|--:|--:|---|---|"
     for row in rows:
-        ours, its = (format_time(row.ours), format_time(row.floor)) if row.ours else ("", "")
+        ours, its = (format_figure(row.ours, row.unit), format_figure(row.floor, row.unit)) if row.ours else ("", "")
         met = "" if not row.goal else "yes" if row.met else "**no**"
         yield f"| {row.work} | {row.against} | {ours} | {its} | {row.ratio:.2f} | {row.goal} | {met} |"
