@@ -22,6 +22,9 @@ TABLES = {
 }
 """The tables of the benchmark in the page's order, and their headings."""
 
+HARD_SPACE = "\u00a0"
+"""Keeps a figure and its unit on one line."""
+
 
 def performance_page(folder: Path) -> str:
     """The page in Markdown, of the figures and charts in a folder beside it."""
@@ -63,4 +66,5 @@ def _table(rows: list[Row]) -> Iterator[str]:
     for row in rows:
         ours, its = (format_figure(row.ours, row.unit), format_figure(row.floor, row.unit)) if row.ours else ("", "")
         met = "" if not row.goal else "yes" if row.met else "**no**"
-        yield f"| {row.work} | {row.against} | {ours} | {its} | {row.ratio:.2f} | {row.goal} | {met} |"
+        figures = " | ".join(text.replace(" ", HARD_SPACE) for text in (ours, its, f"{row.ratio:.2f}", row.goal))
+        yield f"| {row.work} | {row.against} | {figures} | {met} |"

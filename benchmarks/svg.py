@@ -17,7 +17,7 @@ __all__ = ["Bar", "Line", "bars", "lines"]
 
 WIDTH = 440
 STYLE = Path(__file__).with_name("charts.css").read_text(encoding="utf-8")
-_ROOM = 52.0  # between the middles of two numbers along an axis
+_ROOM = 62.0  # between the middles of two numbers along an axis
 COLOURS = ("a", "b", "c", "d")
 
 
@@ -94,7 +94,7 @@ def lines(
     :param count: how a number along the axis is written.
     :param figure: how one of the height is.
     """
-    left, right, top, bottom, legend = 66, 18, 12, 210, 22
+    left, right, top, bottom, legend = 66, 18, 34, 230, 22
     xs = sorted({x for line in drawn for x, _ in line.points})
     most, step = _round_up(max(y for line in drawn for _, y in line.points))
     low, high = math.log(xs[0]), math.log(xs[-1])
@@ -103,7 +103,7 @@ def lines(
         along = (math.log(x) - low) / (high - low or 1)
         return left + along * (WIDTH - left - right), bottom - y / most * (bottom - top)
 
-    parts = []
+    parts = [_text(0, 14, title)]
     for number in range(round(most / step) + 1):
         _, y = place(xs[0], number * step)
         parts.append(f'<line class="grid" x1="{left}" y1="{y:.1f}" x2="{WIDTH - right}" y2="{y:.1f}"/>')
