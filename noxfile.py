@@ -103,10 +103,18 @@ def docs(session: nox.Session) -> None:
 def bench(session: nox.Session) -> None:
     """Measure against the bare engines, print tables with goals, and write them into build/bench.
 
-    Arguments name the tables: sqlite, postgres, snapshots, moving, backups.
+    Arguments name the tables: sqlite, postgres, snapshots, asynchronous, moving, backups, growth. ``--large`` lets
+    growth go to 10⁷ messages.
     """
     install(session, PACKAGES, "bench")
     python(session, "benchmarks", *session.posargs)
+
+
+@nox.session(default=False)
+def charts(session: nox.Session) -> None:
+    """Take the figures of the last bench into the documentation: tables and charts of docs/performance.md."""
+    install(session, PACKAGES, "bench")
+    python(session, "benchmarks.charts")
 
 
 @nox.session(default=False)

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
+import resource
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -11,9 +15,23 @@ from typing import Any
 
 from attrs import asdict, frozen
 
-__all__ = ["Row", "alternate", "difference_row", "print_table", "ratio_row", "seconds", "write_json"]
+__all__ = [
+    "Row",
+    "alternate",
+    "difference_row",
+    "format_figure",
+    "in_process",
+    "memory_row",
+    "print_measured",
+    "print_table",
+    "ratio_row",
+    "read_json",
+    "seconds",
+    "write_json",
+]
 
 _RUNS = 5
+_GOAL = re.compile(r"([≤≥]) ([\d.]+) (times|ms more)")
 
 
 @frozen
@@ -26,6 +44,7 @@ class Row:
     :param ratio: ``ours / floor``.
     :param goal: the greatest ratio (or, for differences, number of seconds) that meets it.
     :param met: whether it does.
+    :param unit: of both sides.
     """
 
     work: str
@@ -35,6 +54,23 @@ class Row:
     ratio: float
     goal: str
     met: bool
+    unit: str = "seconds"
+
+    @property
+    def share(self) -> float | None:
+        """How much of what the goal allows was taken: more than 1 is too much. ``None`` if there is no goal."""
+        if (found := _GOAL.fullmatch(self.goal)) is None:
+            return None
+        sign, limit, unit = found[1], float(found[2]), found[3]
+        if unit == "ms more":
+            return max(self.ours - self.floor, 0) * 1000 / limit
+        return self.ratio / limit if sign == "≤" else limit / self.ratio
+
+    @property
+    def finding(self) -> str:
+        """What is compared with the goal, for people."""
+        more = self.goal.endswith("ms more")
+        return f"{(self.ours - self.floor) * 1000:+.2f} ms" if more else f"{self.ratio:.2f}"
 
 
 def seconds(call: Callable[[], object]) -> float:
@@ -78,8 +114,33 @@ def difference_row(work: str, against: str, times: tuple[float, float], goal: fl
     return Row(work, against, ours, floor, ours / floor, f"≤ {goal * 1000:g} ms more", ours - floor <= goal)
 
 
-def _time(value: float) -> str:
+def format_figure(value: float, unit: str) -> str:
+    """A figure for people."""
+    if unit != "seconds":
+        return f"{value:.0f} {unit}"
     return f"{value * 1e6:.0f} µs" if value < 0.01 else f"{value * 1e3:.1f} ms" if value < 10 else f"{value:.1f} s"
+
+
+def in_process(module: str, work: str, *arguments: str) -> dict[str, float]:
+    """A piece of work in a process of its own: what it printed by :func:`print_measured`."""
+    command = [sys.executable, "-W", "ignore", "-m", module, work, *arguments]
+    found: dict[str, float] = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+    return found
+
+
+def print_measured(found: dict[str, float]) -> None:
+    """In such a process: seconds by name, and with them the most memory that it took, in MiB."""
+    print(json.dumps(found | {"peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}))
+
+
+def memory_row(work: str, small: tuple[int, float], large: tuple[int, float]) -> Row:
+    """A row whose goal is that memory does not grow with the messages.
+
+    :param small: how many messages, and the peak in MiB.
+    """
+    (few, low), (many, high) = small, large
+    told = f"{work}: peak {low:.0f} MiB of {few:,} messages, {high:.0f} MiB of {many:,}"
+    return Row(told, "the fewer", high, low, high / low, "≤ 1.2 times", high <= 1.2 * low, "MiB")
 
 
 def print_table(rows: Iterable[Row]) -> None:
@@ -89,8 +150,8 @@ def print_table(rows: Iterable[Row]) -> None:
         (
             row.work,
             row.against,
-            _time(row.ours),
-            _time(row.floor),
+            format_figure(row.ours, row.unit),
+            format_figure(row.floor, row.unit),
             f"{row.ratio:.2f}",
             row.goal,
             "yes" if row.met else "NO",
@@ -107,3 +168,8 @@ def write_json(rows: Iterable[Row], path: Path) -> None:
     found: list[dict[str, Any]] = [asdict(row) for row in rows]
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(found, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+
+
+def read_json(path: Path) -> list[Row]:
+    """What :func:`write_json` has written."""
+    return [Row(**row) for row in json.loads(path.read_text(encoding="utf-8"))]

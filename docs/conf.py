@@ -1,7 +1,9 @@
 """Sphinx's configuration. It needs no network, so that the documentation builds anywhere."""
 
+import re
 import sys
 from pathlib import Path
+from typing import Any
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent.parent)]
 from clauses_page import clauses_page
@@ -15,6 +17,10 @@ release = Path(__file__).parent.parent.joinpath("VERSION").read_text("utf-8").st
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx_click"]
 html_theme = "furo"
 html_title = f"{project} {release}"
+html_favicon = "_static/favicon.svg"
+html_show_copyright = False
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
 
 myst_enable_extensions = ["colon_fence", "deflist", "fieldlist"]
 myst_heading_anchors = 3
@@ -39,3 +45,17 @@ nitpick_ignore_regex = [
 Path(__file__).with_name("clauses.md").write_text(clauses_page(), "utf-8")
 Path(__file__).with_name("installation.md").write_text(installation_page(), "utf-8")
 Path(__file__).with_name("settings.md").write_text(settings_page(), "utf-8")
+
+
+def setup(app: Any) -> None:
+    """Each page says what it is about, for those who find it by searching."""
+    app.connect("html-page-context", add_description)
+
+
+def add_description(_: object, __: str, ___: str, context: dict[str, Any], doctree: object) -> None:
+    """A page's first sentences are its description."""
+    paragraph = re.search(r"<p>(.+?)</p>", context.get("body", ""), re.DOTALL) if doctree else None
+    if paragraph is not None:
+        text = " ".join(re.sub(r"<[^>]+>", "", paragraph[1]).replace('"', "&quot;").split())
+        shown = text if len(text) <= 200 else text[:200].rpartition(" ")[0] + " …"
+        context["metatags"] += f'<meta name="description" content="{shown}" />\n'

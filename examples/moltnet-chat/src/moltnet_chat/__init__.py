@@ -1,0 +1,1 @@
+"""A chat service on Moltnet's storage system."""
