@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from itertools import islice
 from typing import Final
 
 from moltnet_core.feeds import Conversation, FeedPage, Position, Signal
@@ -56,7 +55,7 @@ class TablesFeed:
             wanted = None if conversation is None else _key(conversation)
             rows, entries = tables.rows[RecordKind.MESSAGE], []
             end = place
-            for message_id in islice(self._arrivals, place, place + _LOOKS):
+            for message_id in self._arrivals[place : place + (limit if wanted is None else _LOOKS)]:
                 end += 1
                 row = rows.get(message_id)
                 if row is not None and (wanted is None or row.conversation == wanted):
