@@ -193,7 +193,7 @@ def followed(server: Server) -> Iterator[Row]:
         yield ratio_row(f"append {THOUSAND} as a batch, their order kept", "not kept", alternate(many, others, 10), 1.5)
         places = [(url, server.dsn(), schema) for url, schema in ((kept_url, kept_schema), (plain_url, plain_schema))]
         times = alternate_processes(*places)
-        yield ratio_row(f"{WORKERS} processes appending, their order kept", "not kept", times, 1.3)
+        yield ratio_row(f"{WORKERS} processes appending, their order kept", "not kept", times, 1.5)
         with kept.watch() as watch:
             reader = Thread(target=deque, args=(watch, 0))
             reader.start()

@@ -186,7 +186,13 @@ def test_what_libpq_says_becomes_advice_and_is_not_shown(text: str, advice: str)
 
 
 def _server(**changes: Any) -> Server:
-    known: dict[str, Any] = {"place": "h, database 'd'", "read_only": False, "schema": "public", "version": 180004}
+    known: dict[str, Any] = {
+        "place": "h, database 'd'",
+        "read_only": False,
+        "schema": "public",
+        "version": 180004,
+        "may_identify": True,
+    }
     return Server(**(known | {"is_standby": False, "takes_no_writes": False, "fsync": "on"} | changes))
 
 

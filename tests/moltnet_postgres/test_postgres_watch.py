@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
+from tests.children import ROOT
 from tests.moltnet_postgres.serving import ServerSession, serving
 from tests.moltnet_postgres.support import Place, a_message, a_room, thread_message
 from tests.postgres.cluster import Cluster
@@ -264,6 +265,12 @@ def test_nothing_is_left_of_a_feed_that_is_removed(place: Place) -> None:
     assert place.query(objects) == before
     assert place.query("SELECT tgname FROM pg_trigger WHERE NOT tgisinternal") == []
     assert place.query("SELECT DISTINCT series FROM moltnet_ext_migrations") == [("postgres",)]
+
+
+def test_the_documentation_says_how_to_remove_it() -> None:
+    page = (ROOT / "docs" / "postgresql.md").read_text("utf-8")
+    for statement in removing("public"):
+        assert statement.replace('"public".', "").replace('"', "") + ";" in page
 
 
 # -- other clusters ----------------------------------------------------------------------------------

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing
 
@@ -15,14 +14,13 @@ from tests.children import WAIT, Child, tell
 from tests.existing.server import message_rows
 from tests.moltnet_postgres.support import Place, told
 from tests.postgres.cluster import Cluster
+from tests.reliability.test_reliability_watch import ROOMS, Followed, make_rooms, said
 
-from moltnet_core import START, Actor, Message, Part, Room, Store, StoreUnavailableError, Target, Watch, open_store
-from moltnet_core.timestamps import parse_time
+from moltnet_core import START, Store, StoreUnavailableError, Watch, open_store
 from moltnet_core.types import Start
 
 Figure = Callable[[str], None]
 
-ROOMS = ("general", "other", "third")
 WRITERS, SERVERS = 3, 2
 OWN, SERVED = 93_000, 7_000
 BATCH, TRANSACTION = 250, 20
@@ -42,15 +40,6 @@ def place(cluster: Cluster) -> Iterator[Place]:
 
 
 # -- writers -----------------------------------------------------------------------------------------
-
-
-def said(own_id: str, chance: random.Random) -> Message:
-    """A message in some conversation, of some time."""
-    name = chance.choice((*ROOMS, "d", "t"))
-    target = Target.dm("d", ("a", "b")) if name == "d" else Target.room(name)
-    target = Target.thread("general", "t") if name == "t" else target
-    when = parse_time(f"2026-01-01T{chance.randrange(24):02}:{chance.randrange(60):02}:00Z")
-    return Message("local", target, Actor("agent", "a"), [Part("text", "x")], id=own_id, created_at=when)
 
 
 def write(url: str, writer: int) -> None:
@@ -104,21 +93,6 @@ def is_stored(dsn: str, own_ids: list[str], statements: list[tuple[str, list[obj
 # -- the follower ------------------------------------------------------------------------------------
 
 
-class Followed:
-    """What was given: how often each message came, and whether each writer's came in its order."""
-
-    def __init__(self) -> None:
-        self.counts: Counter[str] = Counter()
-        self.late = 0
-        self._last: dict[str, str] = {}
-
-    def add(self, own_id: str) -> None:
-        writer = own_id.partition("-")[0]
-        self.late += own_id <= self._last.get(writer, "")
-        self._last[writer] = own_id
-        self.counts[own_id] += 1
-
-
 def begun(store: Store, token: str | Start) -> Watch:
     """A watch, which is begun as soon as the server is there."""
     until = time.monotonic() + WAIT
@@ -134,9 +108,9 @@ def begun(store: Store, token: str | Start) -> Watch:
 def follow(followed: Followed, token: str | Start, until: int, store: Store) -> str | Start:
     """Take messages until there are so many."""
     with begun(store, token) as watch:
-        while followed.counts.total() < until:
+        while followed.total < until:
             message = next(watch, None)
-            assert message is not None, f"nothing comes after {followed.counts.total()}"
+            assert message is not None, f"nothing comes after {followed.total}"
             followed.add(message.id)
             token = message.id
     return token
@@ -147,8 +121,7 @@ def test_nothing_is_missed_or_doubled(
 ) -> None:
     began = time.monotonic()
     with place.open() as store:
-        for room_id in ROOMS:
-            store.create_room(Room(room_id, "local"))
+        make_rooms(store)
         store.watch().close()
     children = [start(write, place.url(), number) for number in range(WRITERS)]
     dsn = cluster.dsn(options=f"-c search_path={place.schema}")
@@ -180,12 +153,11 @@ def test_nothing_is_missed_or_doubled(
     for child in children:
         child.end()
     store.close()
-    doubled = followed.counts.total() - len(followed.counts)
-    missed = total - len(followed.counts)
+    missed, doubled, late = followed.figures(total)
     figure(
         f"watch, PostgreSQL: {total} messages of {WRITERS} processes and {SERVERS} that write as a server does, "
         f"{RECONNECTIONS} reconnections ({kills} as the server was killed, {openings} openings), {missed} missed, "
-        f"{doubled} doubled, {followed.late} out of a writer's order, {time.monotonic() - began:.0f} s"
+        f"{doubled} doubled, {late} out of a writer's order, {time.monotonic() - began:.0f} s"
     )
-    assert (missed, doubled, followed.late) == (0, 0, 0)
+    assert (missed, doubled, late) == (0, 0, 0)
     assert sorted(followed.counts) == place.stored()

@@ -184,7 +184,7 @@ def test_nothing_is_missed_or_doubled(place: Place, path: Path, start: Start, fi
             # Each watch is left somewhere, mostly in the middle of what it has read.
             share = MESSAGES // (RECONNECTIONS + 1)
             until = followed.total + share + chance.randrange(-500, 500) if reconnections < RECONNECTIONS else MESSAGES
-            with store.watch(after=after, timeout=100, page_size=chance.choice((1, 100, 250, 1000))) as watch:
+            with store.watch(after=after, timeout=100, page_size=chance.choice((10, 100, 250, 1000))) as watch:
                 for message in watch:
                     followed.add(message.id)
                     if followed.total >= min(until, MESSAGES):

@@ -69,10 +69,11 @@ class Bell:
         with self._lock:
             if self._thread is None and not self._closed and self._feed is not None:
                 self._stopping = threading.Event()
-                self._thread = threading.Thread(
+                thread = threading.Thread(
                     target=self._run, args=(self._feed, self._stopping), name="moltnet-watch", daemon=True
                 )
-                self._thread.start()
+                thread.start()
+                self._thread = thread
 
     def close(self) -> None:
         """End the thread and wake every watch."""

@@ -182,8 +182,8 @@ class FeedMaker:
         names = self._names
         with self._writers_waited_for() as database:
             database.execute_sql(
-                f"""INSERT INTO {names.epochs} (epoch, system, began, mended)
-                    SELECT epoch + 1, {self._system}, pg_snapshot_xmin(pg_current_snapshot()), mended
+                f"""INSERT INTO {names.epochs} (epoch, system, started, began, mended)
+                    SELECT epoch + 1, {self._system}, started, pg_snapshot_xmin(pg_current_snapshot()), mended
                     FROM {names.epochs} AS epochs
                     WHERE epoch = (SELECT max(epoch) FROM {names.epochs}) AND EXISTS (
                         SELECT FROM {names.feed} AS feed WHERE feed.epoch = epochs.epoch

@@ -266,8 +266,14 @@ class FeedQueries:
                 ORDER BY epoch, xid, turn LIMIT {scan}
             ), whole AS MATERIALIZED (SELECT max(number) AS count FROM scanned)
             SELECT number, count, epoch, xid::text, turn, message_id, id IS NOT NULL, {self._columns}
-            FROM scanned CROSS JOIN whole LEFT JOIN {self._messages} ON id = message_id AND {scope}
-            WHERE {wanted} OR number = count ORDER BY number LIMIT {limit + 1}""",
+            FROM (
+                SELECT * FROM scanned CROSS JOIN whole WHERE {wanted} OR number = count
+                ORDER BY number LIMIT {limit + 1}
+            ) AS chosen LEFT JOIN LATERAL (
+                -- The limit has the server look up each, whatever it believes of the conversation's size.
+                SELECT * FROM {self._messages} WHERE id = chosen.message_id LIMIT 1
+            ) AS messages ON {scope}
+            ORDER BY number""",
             parameters,
         )
         if not rows:

@@ -30,6 +30,9 @@ SYSTEM: Final = "(SELECT system_identifier FROM pg_control_system())"
 NO_SYSTEM: Final = "0::bigint"
 """The same where the role may not know."""
 
+_SINCE: Final = "pg_postmaster_start_time(), pg_snapshot_xmin(pg_current_snapshot())"
+_LOCK: Final = 715308742  # the first half of a key; the second is the table's
+
 IDLE, WAITING = 1, 2
 """The values of ``waiting``: whether somebody wants to be told of the next message."""
 
@@ -60,8 +63,8 @@ class FeedNames:
     def epochs(self) -> str:
         """The epochs, of which the last is the present one.
 
-        ``system`` is the cluster; the feed holds all messages since the transaction ``began``, but for gaps, of which
-        so many as ``mended`` says were seen to.
+        ``system`` is the cluster, as far as is known since the server was ``started`` at that time. The feed holds all
+        messages since the transaction ``began``, but for gaps, of which so many as ``mended`` says were seen to.
         """
         return self._named("moltnet_ext_feed_epochs")
 
@@ -104,6 +107,7 @@ class FeedNames:
             f"""CREATE TABLE IF NOT EXISTS {self.epochs} (
                 epoch INTEGER PRIMARY KEY,
                 system BIGINT NOT NULL,
+                started TIMESTAMPTZ NOT NULL,
                 began XID8 NOT NULL,
                 mended BIGINT NOT NULL
             )""",
@@ -115,9 +119,8 @@ class FeedNames:
             # It waits until whoever has written messages without it is done, and from then on none is without it.
             f"""CREATE OR REPLACE TRIGGER {FEED_TRIGGER} AFTER INSERT ON {self.messages}
                 REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION {self.function}()""",
-            f"""INSERT INTO {self.epochs} (epoch, system, began, mended)
-                SELECT coalesce((SELECT max(epoch) FROM {self.feed}), 0) + 1, {system},
-                    pg_snapshot_xmin(pg_current_snapshot()), {self.gap_count}
+            f"""INSERT INTO {self.epochs} (epoch, system, started, began, mended)
+                SELECT coalesce((SELECT max(epoch) FROM {self.feed}), 0) + 1, {system}, {_SINCE}, {self.gap_count}
                 WHERE NOT EXISTS (SELECT FROM {self.epochs})""",
         )
 
@@ -126,19 +129,31 @@ class FeedNames:
             CREATE OR REPLACE FUNCTION {self.function}() RETURNS trigger LANGUAGE plpgsql
             SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '2s' AS $moltnet$
             DECLARE
-                here bigint;
-                known bigint;
                 present integer;
+                known bigint;
+                here bigint;
+                since timestamptz;
+                is_other boolean;
             BEGIN
                 BEGIN
-                    here := {system};
-                    SELECT epochs.system, epochs.epoch INTO known, present
+                    SELECT epochs.epoch, epochs.system, epochs.started INTO present, known, since
                     FROM {self.epochs} AS epochs ORDER BY epochs.epoch DESC LIMIT 1;
-                    IF known IS DISTINCT FROM here THEN
-                        present := coalesce(present, 0) + 1;
-                        INSERT INTO {self.epochs} (epoch, system, began, mended)
-                        SELECT present, here, pg_snapshot_xmin(pg_current_snapshot()), {self.gap_count}
-                        ON CONFLICT (epoch) DO NOTHING;
+                    IF since IS DISTINCT FROM pg_postmaster_start_time() THEN
+                        -- Which cluster this is may have changed. Whoever sees that notes it, and nobody waits for it.
+                        here := {system};
+                        is_other := known IS DISTINCT FROM here;
+                        present := CASE WHEN is_other THEN coalesce(present, 0) + 1 ELSE present END;
+                        BEGIN
+                            IF NOT is_other THEN
+                                UPDATE {self.epochs} SET started = pg_postmaster_start_time() WHERE epoch = (
+                                    SELECT epoch FROM {self.epochs} WHERE epoch = present FOR UPDATE SKIP LOCKED);
+                            ELSIF pg_try_advisory_xact_lock({_LOCK}, TG_RELID::integer) THEN
+                                INSERT INTO {self.epochs} (epoch, system, started, began, mended)
+                                SELECT present, here, {_SINCE}, {self.gap_count} ON CONFLICT (epoch) DO NOTHING;
+                            END IF;
+                        EXCEPTION WHEN OTHERS THEN
+                            NULL;
+                        END;
                     END IF;
                     INSERT INTO {self.feed} AS feed (message_id, conversation, epoch, xid)
                     SELECT id, {CONVERSATION}, present, pg_current_xact_id() FROM added
