@@ -20,6 +20,8 @@ It runs on Python {oldest} and newer, and is tested on {tested}. Take the core w
 | a JSON snapshot that a Moltnet server left | `json` |
 | the command `moltnet-storage`, beside any of these | `cli` |
 | all of that | `all` |
+| throw-away stores for [your application's tests](testing.md) | `pytest` |
+| spans and metrics by [OpenTelemetry](observability.md#opentelemetry) | `opentelemetry` |
 | judging a backend that you write | `conformance` |
 
 [Choosing a backend](choosing-a-backend.md) compares them. None brings the driver of another, and the core has none of its own.
