@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from attrs import frozen
 from tests.children import Child, tell, wait_until
-from tests.existing.server import Server, message_rows
+from tests.existing.server import Server, ServerError, message_rows
 from tests.moltnet_sqlite.support import integrity, raw_connection
 
 from moltnet_core import START, Actor, Message, Part, Room, Store, Target, open_store
@@ -56,12 +56,14 @@ class Place:
 
 
 def renumber(path: Path) -> None:
-    """Take every tenth message of the older half out, and compact the file: rows get other ids."""
+    """Take every tenth message of the older part out, and compact the file: rows get other ids."""
+    some = "SELECT id FROM messages WHERE rowid < (SELECT max(rowid) / 4 FROM messages) AND rowid % 10 = 0"
     with raw_connection(path, timeout=60) as connection:
-        connection.execute("PRAGMA foreign_keys = ON")
-        connection.execute(
-            "DELETE FROM messages WHERE rowid < (SELECT max(rowid) / 4 FROM messages) AND rowid % 10 = 0"
-        )
+        connection.execute("BEGIN IMMEDIATE")
+        # By hand: no index leads a cascade from a message to its artifacts.
+        connection.execute(f"DELETE FROM artifacts WHERE message_id IN ({some})")
+        connection.execute(f"DELETE FROM messages WHERE id IN ({some})")
+        connection.execute("COMMIT")
         connection.execute("VACUUM")
 
 
@@ -71,7 +73,7 @@ def file_url(kind: str, suffix: str = "") -> Callable[[Path], str]:
 
 PLACES = [
     Place("memory", lambda path: "memory://", lambda path: "", 0, 100, reopened=0),
-    Place("sqlite", file_url("sqlite"), file_url("sqlite"), 2, 250, served=10_000, shaken=renumber),
+    Place("sqlite", file_url("sqlite", "?busy_timeout=60"), file_url("sqlite"), 2, 250, served=10_000, shaken=renumber),
     Place("json", file_url("json"), file_url("json", "?mode=ro"), 1, 20_000, reopened=5),
 ]
 
@@ -109,7 +111,13 @@ def serve(path: Path, messages: int) -> None:
                 target = {"kind": "room", "room_id": chance.choice(ROOMS)}
                 moment = f"2026-01-01T12:{chance.randrange(60):02}:00.5Z"
                 statements += message_rows(f"s-{number:06}", target, moment)
-            server.transaction(*statements)
+            while True:
+                try:
+                    server.transaction(*statements)
+                    break
+                except ServerError as error:  # it waits for five seconds, and compacting may take longer
+                    if "locked" not in str(error):
+                        raise
 
 
 @contextmanager
@@ -198,7 +206,7 @@ def test_nothing_is_missed_or_doubled(place: Place, path: Path, start: Start, fi
                     reopened += 1
                     store.close()
                     store = open_store(place.followed(path), environ={})
-            if not shaken and followed.total > MESSAGES // 2:
+            if not shaken and followed.total > MESSAGES // 3:
                 shaken = 1
                 place.shaken(path)
         with store.watch(after=after, timeout=0) as watch:
