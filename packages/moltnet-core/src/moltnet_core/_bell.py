@@ -9,7 +9,7 @@ import weakref
 from collections.abc import Callable
 from typing import Final, Protocol
 
-from moltnet_core._workers import until_gone
+from moltnet_core._threads import until_gone
 from moltnet_core.errors import MoltnetError
 from moltnet_core.feeds import Feed
 

@@ -8,21 +8,17 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from contextvars import copy_context
-from pathlib import Path
 from typing import Any, TypeVar
 
+from moltnet_core._threads import until_gone
 from moltnet_core.errors import StoreClosedError
 
-__all__ = ["Workers", "alone", "result", "settled", "until_done", "until_gone"]
-
-_REST_PATIENCE = 1.0  # seconds that a fork waits for threads to end
-_LOOK = 0.0001  # seconds between two looks whether the system's thread has ended
+__all__ = ["Workers", "alone", "result", "settled", "until_done"]
 
 T = TypeVar("T")
 
@@ -128,17 +124,6 @@ async def alone(name: str, call: Callable[[], T]) -> T:
         return await settled(future)
     finally:
         join()
-
-
-def until_gone(threads: Iterable[threading.Thread]) -> None:
-    """Wait until threads that have ended are gone, before a fork.
-
-    Python is done with a thread a moment before the system is, and warns of a fork by what the system says.
-    """
-    until = time.monotonic() + _REST_PATIENCE
-    for thread in threads:
-        while Path(f"/proc/self/task/{thread.native_id}").exists() and time.monotonic() < until:
-            time.sleep(_LOOK)
 
 
 class Workers:
