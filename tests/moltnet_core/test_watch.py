@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from tests.children import starting, tell
 
 from moltnet_core import (
     START,
@@ -170,23 +171,34 @@ def test_the_token_is_behind_what_was_handed_out(store: Store) -> None:
     assert [each.id for each in store.watch(after="m1", timeout=0)] == ["m2", "o1"]
 
 
-def test_within_a_fork_it_says_that_it_is_the_parents(store: Store) -> None:
-    with store.watch(timeout=0.01) as watch:
+def test_within_a_fork_it_says_that_it_is_the_parents() -> None:
+    with starting() as start:  # a process of its own: one that forks should have no threads but those in question
+        child = start(fork_beside_watches)
+        assert child.hear() == "done"
+        child.end()
+
+
+def fork_beside_watches() -> None:
+    with open_store("memory://", environ={}) as store:
+        store.create_room(Room("general", "local"))
+        watch, other = store.watch(timeout=0.01), store.watch(timeout=PATIENCE)
+        store.append_message(said("m1"))
+        assert next(watch).id == next(other).id == "m1"
         assert list(watch) == []
         child = os.fork()
         if not child:
+            status = 1
             try:
                 next(watch)
-            except StoreClosedError:
-                os._exit(0)
+            except StoreClosedError as error:
+                status = 0 if "its token" in str(error) else 2
             finally:
-                os._exit(1)
-        assert os.waitpid(child, 0)[1] == 0
-        result = in_thread(store.watch().__next__)
-        while not listeners():
-            pass
-        store.append_message(said("m1"))
-        assert (next(watch).id, result().id) == ("m1", "m1")
+                os._exit(status)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        result = in_thread(other.__next__)
+        store.append_message(said("m2"))
+        assert next(watch).id == result().id == "m2"
+    tell("done")
 
 
 @pytest.mark.parametrize(

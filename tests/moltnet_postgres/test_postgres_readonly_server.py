@@ -162,3 +162,13 @@ def test_the_pool_turns_to_the_server_that_takes_writes() -> None:
         # Nobody follows it any more, and the place is tidied up.
         primary.configure(synchronous_standby_names="", default_transaction_read_only="off")
         wait_until(lambda: primary.execute("SHOW default_transaction_read_only") == [("off",)], "it is heeded")
+
+
+def test_a_standby_is_followed(copied: Place, place: Place) -> None:
+    primary = place.open()
+    primary.watch().close()
+    wait_until(lambda: copied.query("SELECT to_regclass('moltnet_ext_feed')") != [(None,)], "the standby has the feed")
+    with copied.open(mode="ro").watch(timeout=60) as watch:
+        for number in range(3):
+            primary.append_message(a_message(f"followed{number}"))
+            assert next(watch).id == f"followed{number}"

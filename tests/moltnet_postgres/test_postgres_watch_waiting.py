@@ -302,6 +302,27 @@ def test_roles_that_may_read_messages_may_follow_them(own_cluster: Cluster) -> N
             place.close_stores()
 
 
+def test_a_gap_that_a_role_may_not_close_is_tried_once(own_cluster: Cluster, caplog: pytest.LogCaptureFixture) -> None:
+    with Place(own_cluster) as place:
+        store = place.made()
+        rights = f"SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {place.schema}"
+        with granted(place, "nobody", rights) as login, serving(place) as server:
+            store.watch().close()
+            place.query("ALTER TABLE moltnet_ext_feed ADD CONSTRAINT refusing CHECK (message_id <> 'lost')")
+            server.insert("lost").commit()
+            place.query("ALTER TABLE moltnet_ext_feed DROP CONSTRAINT refusing")
+            worker = place.open(migrate=False, **login)
+            for _ in range(2):
+                worker.watch().close()
+            server.execute("LOCK TABLE messages IN ROW EXCLUSIVE MODE")  # who tried again would wait
+            worker.watch().close()
+            assert caplog.text.count("are not followed") == 1
+            server.commit()
+            with store.watch(after=START, timeout=0) as watch:
+                assert [message.id for message in watch] == ["lost"]
+            place.close_stores()
+
+
 def test_a_read_only_store_that_nobody_watched_before(place: Place, refused: Refused) -> None:
     place.made()
     reader = place.open(mode="ro")

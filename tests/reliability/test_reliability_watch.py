@@ -5,12 +5,13 @@ A further backend is a :class:`Place` more.
 
 from __future__ import annotations
 
+import json
 import random
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -56,12 +57,14 @@ class Place:
 
 
 def renumber(path: Path) -> None:
-    """Take every tenth message of the older half out, and compact the file: rows get other ids."""
+    """Take every tenth message of the older part out, and compact the file: rows get other ids."""
+    some = "SELECT id FROM messages WHERE rowid < (SELECT max(rowid) / 4 FROM messages) AND rowid % 10 = 0"
     with raw_connection(path, timeout=60) as connection:
-        connection.execute("PRAGMA foreign_keys = ON")
-        connection.execute(
-            "DELETE FROM messages WHERE rowid < (SELECT max(rowid) / 4 FROM messages) AND rowid % 10 = 0"
-        )
+        connection.execute("BEGIN IMMEDIATE")
+        # By hand: no index leads a cascade from a message to its artifacts.
+        connection.execute(f"DELETE FROM artifacts WHERE message_id IN ({some})")
+        connection.execute(f"DELETE FROM messages WHERE id IN ({some})")
+        connection.execute("COMMIT")
         connection.execute("VACUUM")
 
 
@@ -71,7 +74,7 @@ def file_url(kind: str, suffix: str = "") -> Callable[[Path], str]:
 
 PLACES = [
     Place("memory", lambda path: "memory://", lambda path: "", 0, 100, reopened=0),
-    Place("sqlite", file_url("sqlite"), file_url("sqlite"), 2, 250, served=10_000, shaken=renumber),
+    Place("sqlite", file_url("sqlite", "?busy_timeout=60"), file_url("sqlite"), 2, 250, served=10_000, shaken=renumber),
     Place("json", file_url("json"), file_url("json", "?mode=ro"), 1, 20_000, reopened=5),
 ]
 
@@ -100,16 +103,20 @@ def write_apart(url: str, writer: int, messages: int, batch: int) -> None:
 
 
 def serve(path: Path, messages: int) -> None:
-    """As the Go server writes."""
+    """As the Go server writes. It waits five seconds for a lock, and ends where compacting takes longer: then anew."""
     chance = random.Random("server")
-    with Server(path) as server:
-        for first in range(0, messages, 100):
-            statements = []
-            for number in range(first, first + 100):
-                target = {"kind": "room", "room_id": chance.choice(ROOMS)}
-                moment = f"2026-01-01T12:{chance.randrange(60):02}:00.5Z"
-                statements += message_rows(f"s-{number:06}", target, moment)
-            server.transaction(*statements)
+    batches = []
+    for first in range(0, messages, 100):
+        batch = []
+        for number in range(first, first + 100):
+            target = {"kind": "room", "room_id": chance.choice(ROOMS)}
+            batch += message_rows(f"s-{number:06}", target, f"2026-01-01T12:{chance.randrange(60):02}:00.5Z")
+        batches.append(batch)
+    while batches:
+        with Server(path) as server, suppress(json.JSONDecodeError, BrokenPipeError):
+            while batches:
+                server.transaction(*batches[0])
+                batches.pop(0)
 
 
 @contextmanager
@@ -198,7 +205,7 @@ def test_nothing_is_missed_or_doubled(place: Place, path: Path, start: Start, fi
                     reopened += 1
                     store.close()
                     store = open_store(place.followed(path), environ={})
-            if not shaken and followed.total > MESSAGES // 2:
+            if not shaken and followed.total > MESSAGES // 3:
                 shaken = 1
                 place.shaken(path)
         with store.watch(after=after, timeout=0) as watch:

@@ -124,7 +124,7 @@ class ValidationError(MoltnetError, ValueError):
 
 
 class InvalidCursorError(MoltnetError, ValueError):
-    """A page was asked for by a cursor that is not in the listing, or by two cursors at once."""
+    """A page was asked for by a cursor that is not in the listing, or by two; or a watch after an unknown message."""
 
     cursor: str | None
 

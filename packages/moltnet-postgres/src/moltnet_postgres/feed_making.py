@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Final
 
 import peewee
@@ -49,6 +49,7 @@ class FeedMaker:
         self._system = system
         self._place = place
         self._read_only = read_only
+        self._may_not_mend = read_only
         self._has_warned = False
 
     # -- making --------------------------------------------------------------------------------------
@@ -127,13 +128,16 @@ class FeedMaker:
         :returns: whether there was one, and it is closed.
         """
         has_gap = look.gaps != look.mended or look.is_ahead
-        if not has_gap and (look.xid - look.began < _LONG_AGO or self._read_only):
+        if not has_gap and look.xid - look.began < _LONG_AGO:
             return False
-        with suppress(ReadOnlyStoreError):
-            if not self._read_only:
+        if not self._may_not_mend:
+            try:
                 if look.is_ahead:
                     self._begin_epoch()
                 self._mend()
+            except ReadOnlyStoreError:
+                self._may_not_mend = True  # nor need anybody wait for its tries again
+            else:
                 return has_gap
         if has_gap and not self._has_warned:
             self._has_warned = True
