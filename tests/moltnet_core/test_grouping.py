@@ -128,6 +128,13 @@ def test_a_group_of_which_nothing_is_known_says_so_to_all(bad: BaseException) ->
     assert told["a"] is not told["b"]
 
 
+def test_a_backend_that_leaves_one_without_an_answer_leaves_nobody_waiting() -> None:
+    groups: Groups[str] = Groups("a-writer", lambda take: [*take(), "one too many"])
+    with pytest.raises(StorageIOError) as caught:
+        groups.write("a", 1, str)
+    assert caught.value.committed is None
+
+
 def test_a_writer_that_cannot_begin_lets_each_find_out_why() -> None:
     backend = Backend()
     backend.unready = StoreUnavailableError("it is gone")

@@ -30,9 +30,9 @@ def test_a_backend_brings_its_own_driver_and_nothing_else(extra: str) -> None:
     assert extra in brought([extra]).backends
 
 
-def test_everything_is_every_extra_but_the_kit() -> None:
+def test_everything_is_every_extra_that_a_service_runs_by_itself() -> None:
     core = distributions()[CORE]
-    others = [name for name in core.extras if name not in ("all", "conformance")]
+    others = [name for name in core.extras if name not in ("all", "conformance", "opentelemetry", "pytest")]
     assert brought(["all"]) == brought(others)
     assert set(brought(["all"]).backends) == BACKENDS | {"postgresql"}
     assert names("all") & FOR_AUTHORS == set()

@@ -11,13 +11,14 @@ import signal
 import threading
 import time
 import traceback
+from collections import Counter
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 
 import pytest
 from tests.children import WAIT, Child, listen, tell
-from tests.moltnet_sqlite.support import make_store, url_of
+from tests.moltnet_sqlite.support import a_room, make_store, url_of
 from tests.reliability.checks import a_batch, a_message_of, partial, stored
 
 from moltnet_core import StorageFullError, Store, open_store
@@ -62,17 +63,19 @@ def largest_group(store: Store) -> int:
 # -- killed ------------------------------------------------------------------------------------------------
 
 
-def append_until_killed(path: str, name: str) -> None:
-    append_from_threads(open_store(url_of(Path(path), busy_timeout=WAIT)), name)
+def append_until_killed(url: str, name: str) -> None:
+    append_from_threads(open_store(url), name)
 
 
-def test_kill_9_in_the_middle_of_grouped_appends(path: Path, start: Start, figure: Figure) -> None:
-    make_store(path)
+def kill_and_collect(start: Start, url: str, kills: int, check: Callable[[set[str]], None]) -> set[str]:
+    """Kill processes in mid-append.
+
+    :param check: is given what was acknowledged, after each.
+    """
     chance = random.Random(1)
     acknowledged: set[str] = set()
-    kills = 12
     for number in range(kills):
-        child = start(append_until_killed, path, f"k{number}")
+        child = start(append_until_killed, url, f"k{number}")
         for _ in range(chance.randint(1, 60)):
             said, *ids = child.hear()
             assert said == "stored", ids
@@ -81,7 +84,22 @@ def test_kill_9_in_the_middle_of_grouped_appends(path: Path, start: Start, figur
         child.wait()
         for line in child.lines():
             acknowledged.update(re.findall(r"k\d+-\d+-\d+(?::\d)?", line.decode()))
+        check(acknowledged)
+    return acknowledged
+
+
+# What was on its way at a kill may be there or not: at most one append a thread.
+UNDER_WAY = THREADS // 4 * 3 + THREADS // 4 * 5
+
+
+def test_kill_9_in_the_middle_of_grouped_appends(path: Path, start: Start, figure: Figure) -> None:
+    make_store(path)
+    kills = 8
+
+    def check(acknowledged: set[str]) -> None:
         assert acknowledged <= stored(path)
+
+    acknowledged = kill_and_collect(start, url_of(path, busy_timeout=WAIT), kills, check)
     found, halves = stored(path), partial(path)
     figure(
         f"kill -9 of grouped appends: {kills} kills, {len(acknowledged)} acknowledged, {len(found & acknowledged)} "
@@ -89,8 +107,34 @@ def test_kill_9_in_the_middle_of_grouped_appends(path: Path, start: Start, figur
         f"{sum(map(len, halves.values()))} partial"
     )
     assert halves == {}
-    # What was on its way may be there or not: at most one append a thread.
-    assert len(found - acknowledged) <= kills * (THREADS // 4 * 3 + THREADS // 4 * 5)
+    assert len(found - acknowledged) <= kills * UNDER_WAY
+
+
+def test_kill_9_in_the_middle_of_shared_rewrites(tmp_path: Path, start: Start, figure: Figure) -> None:
+    """The same on JSON: each time the file parses, and batches are in it whole."""
+    url = f"json:///{tmp_path / 'snapshot.json'}"
+    with open_store(url) as store:
+        store.create_room(a_room())
+    kills = 6
+
+    def found() -> set[str]:
+        with open_store(f"{url}?mode=ro") as store, store.snapshot() as snapshot:
+            return {record.id for record in snapshot.records("message")}
+
+    def check(acknowledged: set[str]) -> None:
+        there = found()
+        assert acknowledged <= there
+        sizes = Counter(message_id.partition(":")[0] for message_id in there if ":" in message_id)
+        assert set(sizes.values()) <= {5}, "a batch is there by half"
+
+    acknowledged = kill_and_collect(start, url, kills, check)
+    more = found() - acknowledged
+    figure(
+        f"kill -9 of shared rewrites (JSON): {kills} kills, {len(acknowledged)} acknowledged and found, "
+        f"{len(more)} found that were not acknowledged yet"
+    )
+    assert len(more) <= kills * UNDER_WAY
+    assert [each.name for each in tmp_path.iterdir() if each.suffix == ".json"] == ["snapshot.json"]
 
 
 # -- on the disk -------------------------------------------------------------------------------------------
@@ -191,7 +235,7 @@ def fill_from_threads(path: str, times: int) -> None:
 
 def test_a_full_disk_beside_groups(path: Path, start: Start, figure: Figure) -> None:
     make_store(path)
-    times = 12
+    times = 8
     ((told, largest),) = start(fill_from_threads, path, times).rest()
     found = stored(path)
     acknowledged, refused, unknown = (set(told[key]) for key in ("stored", "refused", "unknown"))

@@ -220,13 +220,14 @@ class Groups(Generic[W]):
         taken: list[_Waiting[W]] = []
         try:
             answers = self._commit(lambda: self._take(taken))
+            settled = list(zip(taken, answers, strict=True))
         except BaseException as error:  # noqa: BLE001 - the callers raise it
             self._settle_failed(taken, error)
             return 0
-        done = [waiting for waiting, answer in zip(taken, answers, strict=True) if answer is not BY_ITSELF]
+        done = [waiting for waiting, answer in settled if answer is not BY_ITSELF]
         if done:
             self.counts.add(len(done), sum(waiting.size for waiting in done))
-        for waiting, answer in zip(taken, answers, strict=True):
+        for waiting, answer in settled:
             waiting.settle(answer)
         return len(taken)
 

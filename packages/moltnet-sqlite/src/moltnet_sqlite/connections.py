@@ -16,14 +16,14 @@ from urllib.parse import quote
 
 import peewee
 
-from moltnet_core.errors import StoreBusyError, StoreClosedError
+from moltnet_core.errors import StoreClosedError
 from moltnet_core.feeds import Signal
-from moltnet_core.turns import Turn
 from moltnet_sql import SqlDatabase
 from moltnet_sqlite.engine import has_wal_reset_bug, sqlite3
 from moltnet_sqlite.events import LOG_GROWN
 from moltnet_sqlite.files import sidecar
 from moltnet_sqlite.readonly import cover_old_tables
+from moltnet_sqlite.writeturn import WriteTurn
 
 __all__ = ["SQLiteDatabase", "SQLitePool"]
 
@@ -45,44 +45,6 @@ def _schema_version(connection: Any) -> int:
 
 class SQLiteDatabase(SqlDatabase, peewee.SqliteDatabase):
     """peewee's side of a database."""
-
-
-class _WriteTurn:
-    """Held by the one thread of this process that writes: the others wait here, where nobody has to poll.
-
-    :param timeout: seconds to wait for the turn.
-    :param prepare: called by whoever has it, before the write.
-    :param tidy: called by whoever has it, after the write; raises nothing.
-    """
-
-    def __init__(self, timeout: float, prepare: Callable[[], None], tidy: Callable[[], None]) -> None:
-        self._timeout = timeout
-        self._prepare = prepare
-        self._tidy = tidy
-        self._turn = Turn()
-
-    @property
-    def is_held(self) -> bool:
-        """Whether somebody writes."""
-        return self._turn.is_held
-
-    def __enter__(self) -> None:
-        if not self._turn.acquire(timeout=self._timeout):
-            raise StoreBusyError(
-                f"another thread wrote for longer than busy_timeout ({self._timeout:g} s); try again, "
-                "or open with a longer ?busy_timeout=SECONDS"
-            )
-        try:
-            self._prepare()
-        except BaseException:
-            self._turn.release()
-            raise
-
-    def __exit__(self, *_: object) -> None:
-        try:
-            self._tidy()
-        finally:
-            self._turn.release()
 
 
 class SQLitePool:
@@ -128,7 +90,7 @@ class SQLitePool:
         self._log_limit = _LARGE_LOG
         self._log_told = _HUGE_LOG
         self.wrote = Signal()
-        self.writing = _WriteTurn(self._busy_timeout, self._use_wal, self._after_write)
+        self.writing = WriteTurn(self._busy_timeout, self._use_wal, self._after_write)
 
     def take(self) -> Any:
         """A connection that nobody else uses.
