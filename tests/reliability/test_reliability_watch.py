@@ -75,7 +75,7 @@ def file_url(kind: str, suffix: str = "") -> Callable[[Path], str]:
 PLACES = [
     Place("memory", lambda path: "memory://", lambda path: "", 0, 100, reopened=0),
     Place("sqlite", file_url("sqlite", "?busy_timeout=60"), file_url("sqlite"), 2, 250, served=10_000, shaken=renumber),
-    Place("json", file_url("json"), file_url("json", "?mode=ro"), 1, 20_000, reopened=5),
+    Place("json", file_url("json"), file_url("json", "?mode=ro"), 1, 25_000, reopened=3),
 ]
 
 
