@@ -81,6 +81,13 @@ class Dialect(ABC):
     def time_key(self, column: str) -> str:
         """SQL of a time's sort key: equal for equal instants, ascending with time."""
 
+    def time_shapes(self, column: str) -> tuple[str, str] | None:
+        """Conditions on the times that compare as they stand: those that order as their keys, and to the second.
+
+        The second is true of all that the first is true of. ``None`` where every time is its key.
+        """
+        return None
+
     def unindexed(self, column: str) -> str:
         """SQL of a column that keeps the engine from choosing an index by it, where it would choose wrongly."""
         return column

@@ -9,8 +9,9 @@ import random
 import threading
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -26,7 +27,6 @@ from moltnet_sqlite.readonly import cover_old_tables
 __all__ = ["SQLiteDatabase", "SQLitePool", "SQLiteSession"]
 
 _IDLE_CONNECTIONS = 8
-_ROWS_AT_ONCE = 500
 _WRITES_BETWEEN_LOOKS = 16
 _WRITES_BETWEEN_TRIES = 64 * _WRITES_BETWEEN_LOOKS
 _LARGE_LOG = 16 * 1024 * 1024
@@ -57,22 +57,37 @@ class SQLiteSession(Session):
             self.connection.text_factory = str
 
     def stream(self, sql: str, parameters: Any = ()) -> Any:
-        self.connection.text_factory = bytes
+        given = 0
         try:
-            cursor = self.connection.execute(sql, parameters)  # which may fetch the first row already
+            for row in self._rows(sql, parameters, str):
+                yield row
+                given += 1
+        except sqlite3.OperationalError as error:
+            if "decode to UTF-8" not in str(error):
+                raise
+        else:
+            return
+        # The row is lost to its cursor. In a transaction the same statement gives the same rows again.
+        yield from islice(self._rows(sql, parameters, _text_or_bytes), given, None)
+
+    def _rows(self, sql: str, parameters: Any, text_factory: Any) -> Iterator[Any]:
+        """The rows of a query one by one, as one alone may be large."""
+        connection = self.connection
+        connection.text_factory = text_factory
+        try:
+            cursor = connection.execute(sql, parameters)  # which may fetch the first row already
         finally:
-            self.connection.text_factory = str
+            connection.text_factory = str
         try:
             while True:
-                self.connection.text_factory = bytes
+                connection.text_factory = text_factory
                 try:
-                    rows = cursor.fetchmany(_ROWS_AT_ONCE)
+                    row = next(cursor, None)
                 finally:
-                    self.connection.text_factory = str
-                if not rows:
+                    connection.text_factory = str
+                if row is None:
                     return
-                for row in rows:
-                    yield [_text_or_bytes(cell) if isinstance(cell, bytes) else cell for cell in row]
+                yield row
         finally:
             cursor.close()
 
