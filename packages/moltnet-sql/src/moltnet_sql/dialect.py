@@ -143,6 +143,14 @@ class Dialect(ABC):
         return f'"{column}"'
 
     @abstractmethod
+    def stored_columns(self) -> tuple[str, Sequence[Any]]:
+        """A query, with its parameters, of the columns of all tables: table, name, type as migrations spell it."""
+
+    @abstractmethod
+    def stored_references(self) -> tuple[str, Sequence[Any]]:
+        """The same of foreign keys of one column: table, column, the table that it refers to."""
+
+    @abstractmethod
     def stored_indexes(self) -> tuple[str, Sequence[Any]]:
         """A query, with its parameters, of the store's indexes: name, statement, whether it is usable."""
 

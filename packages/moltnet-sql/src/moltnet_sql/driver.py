@@ -287,11 +287,12 @@ class SqlDriver(Driver):
 
     def repair(self, codes: frozenset[str], check: Check, moved: Moved | None) -> Sequence[Change]:
         """See :class:`moltnet_core.driver.SupportsRepair`."""
+        from moltnet_core.checking.changes import telling_untouched
         from moltnet_sql.checking import Looking, repair_all
 
         with self._reading() if moved is None else self._alone() as connection:
             session = self.session_class(connection)
-            with session.unhurried():
+            with session.unhurried(), telling_untouched():
                 return repair_all(Looking(session, self._tools), codes, check, moved)
 
     @contextmanager

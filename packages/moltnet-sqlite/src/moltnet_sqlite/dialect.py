@@ -93,6 +93,18 @@ class SQLiteDialect(Dialect):
     def column_names(self, table: str) -> tuple[str, Sequence[Any]]:
         return "SELECT name FROM pragma_table_info(?)", (table,)
 
+    def stored_columns(self) -> tuple[str, Sequence[Any]]:
+        query = """
+            SELECT tables.name, columns.name, upper(columns.type) FROM main.sqlite_master AS tables
+            JOIN pragma_table_info(tables.name, 'main') AS columns WHERE tables.type = 'table'"""
+        return query, ()
+
+    def stored_references(self) -> tuple[str, Sequence[Any]]:
+        query = """
+            SELECT tables.name, found."from", found."table" FROM main.sqlite_master AS tables
+            JOIN pragma_foreign_key_list(tables.name, 'main') AS found WHERE tables.type = 'table'"""
+        return query, ()
+
     def stored_indexes(self) -> tuple[str, Sequence[Any]]:
         return "SELECT name, sql, 1 FROM main.sqlite_master WHERE type = 'index' AND sql IS NOT NULL", ()
 

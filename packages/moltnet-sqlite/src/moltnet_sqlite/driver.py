@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from moltnet_core.errors import CorruptStoreError
+from moltnet_core.files import file_identity
 from moltnet_sql import SqlDriver, Unit
 from moltnet_sql.schema import missing_from
 from moltnet_sqlite.backup import back_up
@@ -49,6 +50,10 @@ class SQLiteDriver(SqlDriver):
         except BaseException:
             self.close()
             raise
+
+    @property
+    def identity(self) -> str | None:
+        return file_identity(self._path)
 
     def describe(self) -> dict[str, str]:
         """Engine, file and sizes, for people."""

@@ -45,13 +45,13 @@ def copy(ctx: click.Context, source: str, target: str, skip_corrupt: bool, verif
     origin, place = locate_url(ctx, source, "FROM"), locate_url(ctx, target, "TO")
     if same_place(origin, place):
         raise click.UsageError("FROM and TO are one store", ctx)
-    with showing_progress(ctx) as on_progress:
-        last = _Last(on_progress)
-        try:
+    last = _Last()
+    try:
+        with showing_progress(ctx) as last.on_progress:
             result = _copy(ctx, origin, place, last, skip_corrupt=skip_corrupt, verify=verify, dry_run=dry_run)
-        except BaseException as error:
-            _tell_what_is_there(last, error)
-            raise
+    except BaseException as error:
+        _tell_what_is_there(last, error)  # below the bars
+        raise
     _tell(ctx, result, dry_run=dry_run)
 
 
@@ -84,14 +84,13 @@ def _copy(
 class _Last:
     """Remembers how far the copy is."""
 
-    def __init__(self, on_progress: OnProgress | None) -> None:
-        self._on_progress = on_progress
-        self.progress: Progress | None = None
+    on_progress: OnProgress | None = None
+    progress: Progress | None = None
 
     def __call__(self, progress: Progress) -> None:
         self.progress = progress
-        if self._on_progress is not None:
-            self._on_progress(progress)
+        if self.on_progress is not None:
+            self.on_progress(progress)
 
 
 def _tell_what_is_there(last: _Last, error: BaseException) -> None:
