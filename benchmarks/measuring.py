@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import resource
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -11,7 +14,18 @@ from typing import Any
 
 from attrs import asdict, frozen
 
-__all__ = ["Row", "alternate", "difference_row", "print_table", "ratio_row", "seconds", "write_json"]
+__all__ = [
+    "Row",
+    "alternate",
+    "difference_row",
+    "in_process",
+    "memory_row",
+    "print_measured",
+    "print_table",
+    "ratio_row",
+    "seconds",
+    "write_json",
+]
 
 _RUNS = 5
 
@@ -26,6 +40,7 @@ class Row:
     :param ratio: ``ours / floor``.
     :param goal: the greatest ratio (or, for differences, number of seconds) that meets it.
     :param met: whether it does.
+    :param unit: of both sides.
     """
 
     work: str
@@ -35,6 +50,7 @@ class Row:
     ratio: float
     goal: str
     met: bool
+    unit: str = "seconds"
 
 
 def seconds(call: Callable[[], object]) -> float:
@@ -78,8 +94,32 @@ def difference_row(work: str, against: str, times: tuple[float, float], goal: fl
     return Row(work, against, ours, floor, ours / floor, f"≤ {goal * 1000:g} ms more", ours - floor <= goal)
 
 
-def _time(value: float) -> str:
+def _shown(value: float, unit: str) -> str:
+    if unit != "seconds":
+        return f"{value:.0f} {unit}"
     return f"{value * 1e6:.0f} µs" if value < 0.01 else f"{value * 1e3:.1f} ms" if value < 10 else f"{value:.1f} s"
+
+
+def in_process(module: str, work: str, *arguments: str) -> dict[str, float]:
+    """A piece of work in a process of its own: what it printed by :func:`print_measured`."""
+    command = [sys.executable, "-W", "ignore", "-m", module, work, *arguments]
+    found: dict[str, float] = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+    return found
+
+
+def print_measured(found: dict[str, float]) -> None:
+    """In such a process: seconds by name, and with them the most memory that it took, in MiB."""
+    print(json.dumps(found | {"peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}))
+
+
+def memory_row(work: str, small: tuple[int, float], large: tuple[int, float]) -> Row:
+    """A row whose goal is that memory does not grow with the messages.
+
+    :param small: how many messages, and the peak in MiB.
+    """
+    (few, low), (many, high) = small, large
+    told = f"{work}: peak {low:.0f} MiB of {few:,} messages, {high:.0f} MiB of {many:,}"
+    return Row(told, "the fewer", high, low, high / low, "≤ 1.2 times", high <= 1.2 * low, "MiB")
 
 
 def print_table(rows: Iterable[Row]) -> None:
@@ -89,8 +129,8 @@ def print_table(rows: Iterable[Row]) -> None:
         (
             row.work,
             row.against,
-            _time(row.ours),
-            _time(row.floor),
+            _shown(row.ours, row.unit),
+            _shown(row.floor, row.unit),
             f"{row.ratio:.2f}",
             row.goal,
             "yes" if row.met else "NO",

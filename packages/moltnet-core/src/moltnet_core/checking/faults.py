@@ -120,8 +120,7 @@ _ALL: Final = (
     Fault(
         "column-type",
         _WARNING,
-        "A column is of another type than the server's migrations gave it: values may be stored or compared "
-        "otherwise.",
+        "A column is of another type than the server's migrations gave it: values may be stored or compared otherwise.",
         "Nothing. Copy the store into a new one, which has the right types.",
     ),
     Fault(
