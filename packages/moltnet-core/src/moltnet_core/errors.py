@@ -516,7 +516,8 @@ class CopyRefusedError(MoltnetError):
 
     def __init__(self, reason: str, problems: Iterable[Problem], advice: str) -> None:
         found = tuple(problems)
-        more = f"; and {len(found) - 5} other problems" if len(found) > 5 else ""
+        rest = len(found) - 5
+        more = f"; and {rest} other problem{'' if rest == 1 else 's'}" if rest > 0 else ""
         listed = f": {'; '.join(map(str, found[:5]))}{more}" if found else ""
         super().__init__(f"{reason}{listed}. Nothing was written; {advice}", problems=found)
 

@@ -95,10 +95,14 @@ class _Last:
 
 def _tell_what_is_there(last: _Last, error: BaseException) -> None:
     """What an interrupted copy leaves."""
+    from moltnet_core import RecordConflictError
+
     progress = last.progress
     if progress is None or progress.phase == "check":
         if isinstance(error, KeyboardInterrupt):
             note("nothing was written to TO")
+    elif progress.phase == "copy" and isinstance(error, RecordConflictError):
+        note(f"TO holds at least {progress.done} of {progress.total} records, and some that are not of FROM")
     elif progress.phase == "copy":
         note(f"TO holds at least {progress.done} of {progress.total} records; the same command goes on from there")
     elif isinstance(error, KeyboardInterrupt):

@@ -108,8 +108,9 @@ def copy_store(
             found = survey(view, there, target.backend, work, on_corrupt)
         done = LoadResult()
         if not dry_run:
-            store = target if isinstance(target, Store) else stack.enter_context(target.open())
-            done = _load(view, store, found, work)
+            store = target if isinstance(target, Store) else _opened(target, found, stack)
+            if not found.is_complete:
+                done = _load(view, store, found, work)
             if verify:
                 _verify(view, store, found, work, on_corrupt)
     return CopyResult(
@@ -145,6 +146,11 @@ def _view_of(target: Store | DeferredTarget) -> Iterator[Snapshot | None]:
     else:
         with seen.snapshot() as view:
             yield view
+
+
+def _opened(target: DeferredTarget, found: Survey, stack: ExitStack) -> Store:
+    """A target to write to; one that holds all of the source already is only read, and stays of its version."""
+    return target.seen if target.seen is not None and found.is_complete else stack.enter_context(target.open())
 
 
 def _load(view: Snapshot, target: Store, found: Survey, work: Work) -> LoadResult:

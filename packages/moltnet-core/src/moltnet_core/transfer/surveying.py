@@ -42,6 +42,11 @@ class Survey:
     reordered: int
     skipped: tuple[Problem, ...]
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether the target holds all of the source, which has something."""
+        return self.present == self.digest.count > 0
+
 
 def survey(source: Snapshot, target: Snapshot | None, backend: Backend, work: Work, on_corrupt: OnCorrupt) -> Survey:
     """Look at everything in the source, and at everything in the target if there is one.
