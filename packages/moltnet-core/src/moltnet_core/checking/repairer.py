@@ -110,7 +110,8 @@ def repair_store(
                 undone = _plan(store, driver, chosen, Work())
                 error.add_note(UNTOUCHED if undone else f"all {len(plan)} changes were made")
             if backup is not None:
-                error.add_note(f"the store as it was: {copy}")
+                untouched = UNTOUCHED in getattr(error, "__notes__", ())
+                error.add_note(f"{'a backup was made' if untouched else 'the store as it was'}: {copy}")
             raise
     return RepairReport(tuple(changes), copy if backup else None, moved.path if moved.count else None)
 
