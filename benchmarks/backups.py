@@ -17,8 +17,17 @@ from contextlib import closing
 from pathlib import Path
 
 from benchmarks.floor import COLUMNS, decode
-from benchmarks.measuring import Row, print_table, seconds, write_json
-from benchmarks.work import message
+from benchmarks.measuring import (
+    Row,
+    in_process,
+    memory_row,
+    print_measured,
+    print_table,
+    ratio_row,
+    seconds,
+    write_json,
+)
+from benchmarks.work import MILLION, message
 
 from moltnet_core import (
     Room,
@@ -34,7 +43,6 @@ from moltnet_sqlite.engine import sqlite3
 
 __all__ = ["backups"]
 
-MESSAGES = 100_000
 BATCH = 1000
 
 
@@ -104,60 +112,96 @@ def _sync(path: Path) -> None:
     os.close(descriptor)
 
 
+# -- in a process of its own -------------------------------------------------------------------------
+
+
+def back_up(folder: str, *, verify: bool = True) -> None:
+    """A backup, in the place of the last."""
+    made = Path(folder, "made")
+    if made.exists():
+        shutil.rmtree(made)
+    with open_store(f"sqlite:///{folder}/store.db?mode=ro") as store:
+        back_up_store(store, made, verify=verify)
+
+
+def back_up_only(folder: str) -> None:
+    """One that is not verified."""
+    back_up(folder, verify=False)
+
+
+def restore(folder: str) -> None:
+    """A restore of the backup."""
+    Path(folder, "to.db").unlink(missing_ok=True)
+    restore_store(Path(folder, "made"), f"sqlite:///{folder}/to.db")
+
+
+def export(folder: str) -> None:
+    """An export."""
+    with open_store(f"sqlite:///{folder}/store.db?mode=ro") as store:
+        export_store(store, Path(folder, "made.jsonl"), overwrite=True)
+
+
+def check(folder: str) -> None:
+    """A look at all of the export."""
+    check_export(Path(folder, "made.jsonl"))
+
+
+def load(folder: str) -> None:
+    """An import of it, checked and verified."""
+    Path(folder, "to.db").unlink(missing_ok=True)
+    with open_store(f"sqlite:///{folder}/to.db") as store:
+        import_store(store, Path(folder, "made.jsonl"))
+
+
+WORKS: dict[str, Callable[[str], None]] = {
+    each.__name__: each for each in (back_up, back_up_only, restore, export, check, load)
+}
+
+# -- measuring ---------------------------------------------------------------------------------------
+
+
 def backups(folder: Path, messages: int) -> Iterator[Row]:
-    """Each work beside its floor, three times in turn; the round in the middle counts."""
-    path = folder / "store.db"
-    make(path, messages)
-    bare, made = Bare(path, folder), folder / "made"
-    export, url = folder / "made.jsonl", f"sqlite:///{folder}/to.db"
+    """Each work beside its floor, once, as a round of it is long enough; and with fewer messages for its memory."""
+    lesser = folder / "few"
+    lesser.mkdir()
+    make(lesser / "store.db", messages // 10)
+    make(folder / "store.db", messages)
+    bare = Bare(folder / "store.db", folder)
+    few: dict[str, float] = {}
+    many: dict[str, float] = {}
 
-    def fresh() -> None:
-        for left in (made, export, folder / "to.db"):
-            shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
+    def row(work: Callable[[str], None], title: str, against: str, floor: Callable[[], object], goal: float) -> Row:
+        nonlocal few, many
+        few, many = run(work, lesser), run(work, folder)
+        name = f"{title} ({messages:,} messages: {messages / many['seconds']:,.0f}/s)"
+        return ratio_row(name, against, (many["seconds"], seconds(floor)), goal)
 
-    with open_store(f"sqlite:///{path}?mode=ro") as store:
+    def memory(title: str) -> Row:
+        return memory_row(title, (messages // 10, few["peak"]), (messages, many["peak"]))
 
-        def back_up(*, verify: bool) -> None:
-            fresh()
-            back_up_store(store, made, verify=verify)
-
-        yield _row("back up, not verified", "floor", messages, lambda: back_up(verify=False), bare.back_up, 2)
-        yield _row("back up and verify", "floor", messages, lambda: back_up(verify=True), bare.back_up_and_verify, 3)
-        yield _row(
-            "restore and verify", "floor", messages, lambda: _restore(made, url, folder / "to.db"), bare.restore, 3
-        )
-        yield _row("export", "floor", messages, lambda: export_store(store, export, overwrite=True), bare.export, 3)
-    yield _row("check an export", "json.loads", messages, lambda: check_export(export), bare.check, 8)
-    (folder / "to.db").unlink(missing_ok=True)
-
-    def load() -> None:
-        (folder / "to.db").unlink(missing_ok=True)
-        with open_store(url) as store:
-            import_store(store, export)
-
-    yield _row(
-        "import into SQLite, checked and verified", "its check", messages, load, lambda: check_export(export), 10
-    )
+    yield row(back_up_only, "back up, not verified", "floor", bare.back_up, 2)
+    yield row(back_up, "back up and verify", "floor", bare.back_up_and_verify, 3)
+    yield memory("back up and verify")
+    yield row(restore, "restore and verify", "floor", bare.restore, 3)
+    yield memory("restore and verify")
+    yield row(export, "export", "floor", bare.export, 3)
+    yield memory("export")
+    yield row(check, "check an export", "json.loads", bare.check, 8)
+    yield memory("check an export")
+    few, many = run(load, lesser), run(check, lesser)  # an import is many times as long: a tenth will do
+    times = (few["seconds"], many["seconds"])
+    rate = f"{messages // 10:,} messages: {messages / 10 / few['seconds']:,.0f}/s"
+    yield ratio_row(f"import into SQLite, checked and verified ({rate})", "its check", times, 10)
 
 
-def _restore(made: Path, url: str, to: Path) -> None:
-    to.unlink(missing_ok=True)
-    restore_store(made, url)
-
-
-def _row(
-    work: str, against: str, messages: int, ours: Callable[[], object], floor: Callable[[], object], goal: float
-) -> Row:
-    floor()  # it makes what the next ones read
-    runs = sorted(((seconds(ours), seconds(floor)) for _ in range(3)), key=lambda times: times[0] / times[1])
-    mine, its = runs[1]
-    name = f"{work} ({messages:,} messages: {messages / mine:,.0f}/s)"
-    return Row(name, against, mine, its, mine / its, f"≤ {goal:g} times", mine / its <= goal)
+def run(work: Callable[[str], None], folder: Path) -> dict[str, float]:
+    """A piece of work in a process of its own: seconds, and its peak memory in MiB."""
+    return in_process("benchmarks.backups", work.__name__, str(folder))
 
 
 def main() -> int:
     """Measure; 1 if a goal is missed."""
-    messages = int(sys.argv[1]) if len(sys.argv) > 1 else MESSAGES
+    messages = int(sys.argv[1]) if len(sys.argv) > 1 else MILLION
     with tempfile.TemporaryDirectory() as folder:
         rows = list(backups(Path(folder), messages))
     print_table(rows)
@@ -166,4 +210,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    if len(sys.argv) > 2:
+        print_measured({"seconds": seconds(lambda: WORKS[sys.argv[1]](sys.argv[2]))})
+    else:
+        sys.exit(main())

@@ -1,4 +1,4 @@
-"""Moving stores against a bare bulk load: copy and verify at 10⁶ messages, and peak memory at 10⁵ and 10⁶.
+"""Moving stores against a bare bulk load, verifying and checking them: time at 10⁶ messages, memory at 10⁵ and 10⁶.
 
 ``python -m benchmarks.moving 100000`` measures with fewer. Each piece of work is a process of its own, whose peak
 memory is told by the system.
@@ -6,34 +6,30 @@ memory is told by the system.
 
 from __future__ import annotations
 
-import json
-import resource
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from itertools import pairwise
+from itertools import count, pairwise
 from pathlib import Path
 from typing import Any
 
 import psycopg2
 import psycopg2.extras
-from attrs import evolve
+from attrs import frozen
 from benchmarks.floor import INSERT, message_row
-from benchmarks.measuring import Row, print_table, ratio_row, write_json
+from benchmarks.measuring import Row, in_process, memory_row, print_measured, print_table, ratio_row, write_json
 from benchmarks.work import MILLION, TEXT
 from tests.postgres.cluster import Cluster
 
-from moltnet_core import Progress, Room, copy_store, open_store, verify_stores
+from moltnet_core import Progress, Room, check_location, copy_store, open_store, verify_stores
 from moltnet_core.timestamps import format_time, now
 from moltnet_sql.schema import TABLES
 from moltnet_sqlite.engine import sqlite3
 
 GOAL = 3
 ROOMS = 20
-ROUNDS = 3
 AT_ONCE = 1000
 
 
@@ -49,6 +45,22 @@ def make_source(path: Path, messages: int) -> None:
             row[TABLES["messages"].index("created_at")] = format_time(now())
             connection.execute(INSERT, row)
         connection.execute("COMMIT")
+
+
+@frozen
+class Sources:
+    """Two databases: the large one of so many messages, the small one of a tenth."""
+
+    messages: int
+    small: str
+    large: str
+
+    @classmethod
+    def made(cls, folder: Path, messages: int) -> Sources:
+        """Both of them, in a folder."""
+        for name, number in (("small", messages // 10), ("large", messages)):
+            make_source(folder / f"{name}.db", number)
+        return cls(messages, *(f"sqlite:///{folder}/{name}.db?mode=ro" for name in ("small", "large")))
 
 
 # -- in a process of its own -------------------------------------------------------------------------
@@ -73,6 +85,14 @@ def verify(source: str, target: str) -> dict[str, float]:
         began = time.perf_counter()
         assert verify_stores(one, other).equal
         return {"verify": time.perf_counter() - began}
+
+
+def check(place: str) -> dict[str, float]:
+    """A check."""
+    began = time.perf_counter()
+    found = [finding.code for finding in check_location(place, environ={}).findings]
+    assert found in ([], ["write-ahead-log"])
+    return {"check": time.perf_counter() - began}
 
 
 def bare(source: str, target: str) -> dict[str, float]:
@@ -127,69 +147,66 @@ def _writer(target: str) -> Any:
 # -- measuring ---------------------------------------------------------------------------------------
 
 
-def run(work: Callable[..., dict[str, float]], source: str, target: str) -> dict[str, float]:
+def run(work: Callable[..., dict[str, float]], *places: str) -> dict[str, float]:
     """A piece of work in a process of its own: seconds by phase, and its peak memory in MiB."""
-    command = [sys.executable, "-W", "ignore", "-m", "benchmarks.moving", work.__name__, source, target]
-    found: dict[str, float] = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
-    return found
+    return in_process("benchmarks.moving", work.__name__, *places)
 
 
-def copies(source: str, messages: int, name: str, new_target: Callable[[], str]) -> Iterator[Row]:
-    """Copies beside bare loads."""
-    rounds = []
-    for _ in range(ROUNDS):
-        target = new_target()
-        rounds.append((run(copy, source, target), run(bare, source, new_target()), run(verify, source, target)))
-    for phases in (("check", "copy"), ("check", "copy", "verify")):
-        pairs = [(sum(one[phase] for phase in phases), other["bare"]) for one, other, _ in rounds]
-        ours, floor = sorted(pairs, key=lambda pair: pair[0] / pair[1])[ROUNDS // 2]
-        row = ratio_row(
-            f"copy SQLite → {name}, {messages} messages: {', '.join(phases)}", "bulk load", (ours, floor), GOAL
-        )
-        yield row if "verify" not in phases else evolve(row, goal="", met=True)
-    seconds = sorted(each["verify"] for *_, each in rounds)[ROUNDS // 2]
-    rate = f"{2 * messages / seconds:,.0f} records a second"
-    yield Row(f"verify SQLite and {name}, {rate}", "", seconds, seconds, 1, "", True)
+def works(sources: Sources, name: str, new_target: Callable[[], str]) -> Iterator[Row]:
+    """A copy beside a bare load, and what else reads stores from end to end.
+
+    Each is done once with all messages, a round of which is long enough, and with a tenth of them for its memory.
+    """
+    few, many = sources.messages // 10, sources.messages
+    small, large = new_target(), new_target()
+    lesser, copied = run(copy, sources.small, small), run(copy, sources.large, large)
+    floor = run(bare, sources.large, new_target())["bare"]
+    title, ours = f"copy SQLite → {name}, {many:,} messages", copied["check"] + copied["copy"]
+    yield ratio_row(f"{title}: check, copy", "bulk load", (ours, floor), GOAL)
+    yield _told(f"{title}: check, copy, verify", "bulk load", ours + copied["verify"], floor)
+    yield memory_row(f"copy SQLite → {name}", (few, lesser["peak"]), (many, copied["peak"]))
+    for work, of_few, of_many in (
+        (verify, (sources.small, small), (sources.large, large)),
+        (check, (small,), (large,)),
+    ):
+        lesser, found = run(work, *of_few), run(work, *of_many)
+        seconds = found[work.__name__]
+        rate = f"{many * len(of_many) / seconds:,.0f} messages a second"
+        yield _told(f"{work.__name__} {name}, {many:,} messages: {rate}", "", seconds, seconds)
+        yield memory_row(f"{work.__name__} {name}", (few, lesser["peak"]), (many, found["peak"]))
 
 
-def memory(folder: Path, large: str, messages: int) -> Row:
-    """Peak memory of a copy of a tenth beside that of the whole."""
-    small = folder / "small.db"
-    make_source(small, messages // 10)
-    peaks = [
-        run(copy, source, f"sqlite:///{folder}/peak{number}.db")["peak"]
-        for number, source in enumerate((f"sqlite:///{small}?mode=ro", large))
-    ]
-    work = f"peak memory of a copy: {peaks[0]:.0f} MiB of {messages // 10}, {peaks[1]:.0f} MiB of {messages} messages"
-    return Row(work, "a tenth of them", 0, 0, peaks[1] / peaks[0], "≤ 1.3 times", peaks[1] <= 1.3 * peaks[0])
+def _told(work: str, against: str, ours: float, floor: float) -> Row:
+    """A row without a goal."""
+    return Row(work, against, ours, floor, ours / floor, "", met=True)
 
 
 def main(messages: int) -> int:
     """Measure everything; 1 if a goal is missed."""
     rows: list[Row] = []
     with tempfile.TemporaryDirectory() as name, Cluster(fsync=True) as server:
-        folder = Path(name)
-        path = folder / "source.db"
-        make_source(path, messages)
-        source = f"sqlite:///{path}?mode=ro"
-        numbers = iter(range(100))
+        sources = Sources.made(Path(name), messages)
+        numbers = count()
         for to, new_target in (
-            ("SQLite", lambda: f"sqlite:///{folder}/to{next(numbers)}.db"),
+            ("SQLite", lambda: f"sqlite:///{name}/to{next(numbers)}.db"),
             ("PostgreSQL", lambda: server.url(schema=server.new_schema())),
         ):
-            for row in copies(source, messages, to, new_target):
+            for row in works(sources, to, new_target):
                 rows.append(row)
                 print(f"measured: {row.work}", file=sys.stderr)
-        rows.append(memory(folder, source, messages))
     print_table(rows)
     write_json(rows, Path("build/bench/moving.json"))
     return 0 if all(row.met for row in rows) else 1
 
 
 if __name__ == "__main__":
-    if len(sys.argv) == 4:
-        taken = {"copy": copy, "verify": verify, "bare": bare}[sys.argv[1]](*sys.argv[2:])
-        taken["peak"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        print(json.dumps(taken))
+    if len(sys.argv) > 2:
+        taken: dict[str, Callable[..., dict[str, float]]] = {
+            "copy": copy,
+            "verify": verify,
+            "check": check,
+            "bare": bare,
+        }
+        print_measured(taken[sys.argv[1]](*sys.argv[2:]))
     else:
         sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else MILLION))

@@ -233,6 +233,48 @@ IN_SQL = [
         only="sqlite",
     ),
     _sql(
+        "column-type",
+        {("column-type", "schema"): ["messages.parts_json", "threads.message_count"]},
+        "ALTER TABLE messages ALTER COLUMN parts_json TYPE varchar(5000)",
+        "ALTER TABLE threads ALTER COLUMN message_count TYPE bigint",
+        only="postgres",
+    ),
+    _sql(
+        "column-type-of-rooms",
+        {
+            ("column-type", "schema"): ["room_members.member_id"],
+            ("index-missing", "index"): ["moltnet_ext_room_members_member"],  # it went with the old table
+        },
+        "ALTER TABLE room_members RENAME TO old",
+        """CREATE TABLE room_members (room_id TEXT NOT NULL, member_id BLOB NOT NULL, PRIMARY KEY (room_id, member_id),
+            FOREIGN KEY (room_id) REFERENCES rooms(id) ON DELETE CASCADE)""",
+        "INSERT INTO room_members SELECT * FROM old",
+        "DROP TABLE old",
+        only="sqlite",
+    ),
+    _sql(
+        "foreign-key-missing",
+        {("foreign-key-missing", "schema"): ["threads.room_id"]},
+        "ALTER TABLE threads DROP CONSTRAINT threads_room_id_fkey",
+        only="postgres",
+    ),
+    _sql(
+        "foreign-key-not-checked",
+        {("foreign-key-missing", "schema"): ["threads.room_id"]},
+        "ALTER TABLE threads DROP CONSTRAINT threads_room_id_fkey",
+        "ALTER TABLE threads ADD FOREIGN KEY (room_id) REFERENCES rooms (id) NOT VALID",
+        only="postgres",
+    ),
+    _sql(
+        "foreign-key-missing-of-participants",
+        {("foreign-key-missing", "schema"): ["dm_participants.dm_id"]},
+        "ALTER TABLE dm_participants RENAME TO old",
+        "CREATE TABLE dm_participants (dm_id TEXT NOT NULL, participant_id TEXT, PRIMARY KEY (dm_id, participant_id))",
+        "INSERT INTO dm_participants SELECT * FROM old",
+        "DROP TABLE old",
+        only="sqlite",
+    ),
+    _sql(
         "unique-index",
         {("unique-index", "schema"): ["one_room"]},
         "CREATE UNIQUE INDEX one_room ON rooms (name, id)",

@@ -44,7 +44,7 @@ CORRUPT = "UPDATE messages SET parts_json = '[' WHERE id = 'm1'"
 def test_a_sound_store(invoke: Invoke, chat: Path) -> None:
     result = invoke("--store", f"sqlite:///{chat}", "check", "--deep")
     assert result.stdout == ""
-    assert result.stderr == "checked 1 room, 0 agents, 1 thread, 0 dms, 3 messages: nothing is wrong\n"
+    assert result.stderr == "checked 1 room, 1 thread, 3 messages: nothing is wrong\n"
 
 
 def test_an_error_is_told_with_its_repair_and_exits_with_1(invoke: Invoke, chat: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from tests.backends import BACKENDS, LOCATIONS
 
-from moltnet_core import Room, Target, open_store, store_digest, verify_stores
+from moltnet_core import RecordConflictError, Room, Target, open_store, store_digest, verify_stores
 
 from .conftest import Invoke, Start, message
 
@@ -202,3 +202,21 @@ def test_a_bar_at_a_terminal(terminal: Callable[..., tuple[int, str]], source: s
         assert f"{phase} " in shown
     assert "100%" in shown
     assert f"copied {COUNTED}; verified" in shown
+
+
+def test_a_store_is_not_compared_with_itself(invoke: Invoke, source: str, tmp_path: Path) -> None:
+    path = Path(source.removeprefix("sqlite:///"))
+    (tmp_path / "link.db").symlink_to(path.absolute())
+    result = invoke("verify", source, f"sqlite:///{tmp_path}/link.db", code=2)
+    assert "A and B are one store" in result.stderr
+
+
+def test_two_who_copy_other_stores_into_one_place_are_told(
+    invoke: Invoke, source: str, target: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def taken(self: object, records: object) -> None:
+        raise RecordConflictError("room", "general")
+
+    monkeypatch.setattr("moltnet_core.store.Store.load", taken)
+    result = invoke("copy", source, target, code=1)
+    assert "and some that are not of FROM" in result.stderr

@@ -43,7 +43,7 @@ EXAMPLES: dict[str, tuple[Any, ...]] = {
     "BackendApiError": ("mydb", "moltnet-mydb", "1.2", 7, 1),
     "ConfigError": ("moltnet.yaml", "storage.kind", "expected a backend's name"),
     "CancelledError": ("copy",),
-    "StoreNotEmptyError": ("there is a store",),
+    "StoreNotEmptyError": ("there is a store", [], "choose another place"),
     "InvalidExportError": ("chat.jsonl", 12, "is not JSON"),
     "InvalidBackupError": ("backups/monday", "it has no manifest"),
     "VerificationError": (["message"],),

@@ -24,6 +24,7 @@ from moltnet_core import (
     Store,
     StoreUnavailableError,
     Thread,
+    ValidationError,
     copy_store,
     open_store,
     store_digest,
@@ -117,3 +118,13 @@ def test_the_sources_server_is_lost_and_back(cluster: Cluster, source: Store, tm
         result = copy_store(origin, target)
         assert result.present >= 500
         assert verify_stores(origin, target).equal
+
+
+def test_a_store_is_not_copied_onto_itself_however_it_is_named(postgres_server: Server, source: Store) -> None:
+    place, other = Place(postgres_server), Place(postgres_server)
+    options = {"application_name": "another", "connect_timeout": 7}
+    with place.open() as one, place.open(**options) as two, other.open() as third:
+        copy_store(source, one)
+        with pytest.raises(ValidationError, match="onto itself"):
+            copy_store(one, two)
+        assert copy_store(one, third).verified

@@ -521,3 +521,34 @@ def test_a_third_partys_backend_is_backed_up_by_export(tmp_path: Path) -> None:
 def _tidy(tmp_path: Path) -> Iterator[None]:
     yield
     shutil.rmtree(tmp_path / "mine", ignore_errors=True)
+
+
+def test_an_interrupt_after_the_replacement_says_that_all_is_restored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    to = f"sqlite:///{tmp_path}/chat.db"
+    with open_store(to) as store:
+        fill(store)
+        back_up_store(store, tmp_path / "backup")
+
+    def interrupt(_: Path) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("moltnet_core.files.sync", interrupt)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        restore_store(tmp_path / "backup", to, replace=True)
+    (kept,) = [path for path in tmp_path.glob("chat.db.before-restore-*") if not path.name.endswith(("-wal", "-shm"))]
+    note = f"{tmp_path}/chat.db is wholly restored; what was there before is kept as {kept}"
+    assert caught.value.__notes__ == [note]
+    assert held(to) == held(f"sqlite:///{kept}")
+
+
+def test_a_full_disk_is_named_and_not_the_hidden_folder_on_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with open_store(f"sqlite:///{tmp_path}/chat.db") as store:
+
+        def full(_: object, destination: Path) -> None:
+            raise StorageFullError(f"no space is left in {destination.parent}")
+
+        monkeypatch.setattr(type(store), "backup", full)
+        with pytest.raises(StorageFullError, match=f"in {tmp_path} for the backup"):
+            back_up_store(store, tmp_path / "backup")

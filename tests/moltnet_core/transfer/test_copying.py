@@ -312,3 +312,13 @@ def test_a_dm_keeps_its_participants(target: Store) -> None:
         source.append_message(message("p", Target.dm("d", ["ann", "bob"])))
         copy_store(source, target)
         assert target.get_dm("d") == source.get_dm("d")
+
+
+def test_a_target_that_holds_everything_is_not_opened_to_be_written(source: Store, target: Store) -> None:
+    copy_store(source, target)
+
+    def refuse() -> Store:
+        raise AssertionError("opened to be written")
+
+    result = copy_store(source, DeferredTarget(target.backend, refuse, target))
+    assert (result.copied, result.present, result.verified) == (0, len(records(source)), True)

@@ -139,6 +139,10 @@ class LmdbDriver(Driver):
         with self.snapshot(), publish(destination) as temporary, temporary.open("wb") as file:
             self._environment().copy(file.fileno())
 
+    @property
+    def identity(self) -> str:
+        return str(self._settings.path.resolve())
+
     def describe(self) -> Mapping[str, str]:
         return {"engine": self._environment().engine, "path": str(self._settings.path), **self._environment().sizes()}
 

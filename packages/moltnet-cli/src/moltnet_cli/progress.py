@@ -86,7 +86,7 @@ def _bars(console: Any) -> Iterator[Callable[[Progress], None]]:
 
         def render(self, task: Any) -> Text:
             speed = task.finished_speed or task.speed
-            if speed is None:
+            if speed is None or not task.fields["told"]:
                 return Text("")
             shown = decimal(int(speed)) if task.fields["unit"] == "bytes" else f"{int(speed):,}"
             return Text(f"{shown}/s")
@@ -95,8 +95,8 @@ def _bars(console: Any) -> Iterator[Callable[[Progress], None]]:
         """How much is done."""
 
         def render(self, task: Any) -> Text:
-            done = int(task.completed)
-            return Text(decimal(done) if task.fields["unit"] == "bytes" else f"{done:,}" if done else "")
+            done = int(task.completed) if task.fields["told"] else 0
+            return Text("" if not done else decimal(done) if task.fields["unit"] == "bytes" else f"{done:,}")
 
     columns = (
         TextColumn("{task.description:<8}"),
@@ -104,7 +104,7 @@ def _bars(console: Any) -> Iterator[Callable[[Progress], None]]:
         TaskProgressColumn(),
         Done(),
         Rate(),
-        TimeRemainingColumn(),
+        TimeRemainingColumn(elapsed_when_finished=True),
     )
     with Bars(*columns, console=console) as bars:
         current: Any = None
@@ -114,8 +114,8 @@ def _bars(console: Any) -> Iterator[Callable[[Progress], None]]:
             if progress.done == 0 and (current is None or bars.tasks[current].description != progress.phase):
                 if current is not None:
                     _finish(bars, current)
-                current = bars.add_task(progress.phase, total=progress.total, unit=progress.unit)
-            bars.update(current, completed=progress.done, total=progress.total)
+                current = bars.add_task(progress.phase, total=progress.total, unit=progress.unit, told=False)
+            bars.update(current, completed=progress.done, total=progress.total, told=progress.done > 0)
 
         yield tell
         if current is not None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -10,20 +11,31 @@ import click
 if TYPE_CHECKING:
     from moltnet_core import StoreDigest
 
-__all__ = ["counted", "skip_corrupt_option", "verify_option"]
+__all__ = ["counted", "counted_kinds", "only_reading", "skip_corrupt_option", "verify_option"]
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 
 def counted(digest: StoreDigest) -> str:
     """The records of each kind there is, in words."""
+    return counted_kinds({kind: each.count for kind, each in digest.kinds.items()})
+
+
+def counted_kinds(counts: Mapping[Any, int]) -> str:
+    """How many there are of each kind, in words."""
     named = {"dm": "DM"}
-    found = [
-        f"{each.count} {named.get(kind, kind)}{'' if each.count == 1 else 's'}"
-        for kind, each in digest.kinds.items()
-        if each.count
-    ]
+    found = [f"{count} {named.get(kind, kind)}{'' if count == 1 else 's'}" for kind, count in counts.items() if count]
     return ", ".join(found) or "no records"
+
+
+@contextmanager
+def only_reading() -> Iterator[None]:
+    """Around work that changes nothing: whoever interrupts it is told so."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        error.add_note("nothing was changed: this only reads")
+        raise
 
 
 def verify_option(function: _F) -> _F:

@@ -157,6 +157,14 @@ class DriverSnapshot(Protocol):
 class Driver(ABC):
     """What a backend implements. See the module's rules."""
 
+    @property
+    def identity(self) -> str | None:
+        """What two drivers share exactly where they keep one store, in whatever way each was told of it.
+
+        ``None`` where nothing outside this driver could be the same store, or that cannot be told.
+        """
+        return None
+
     # -- reading -------------------------------------------------------------------------------------
 
     @abstractmethod

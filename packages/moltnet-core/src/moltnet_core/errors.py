@@ -507,19 +507,23 @@ class Problem:
 
 
 class CopyRefusedError(MoltnetError):
-    """A store cannot be copied as it was asked; nothing was written.
+    """A whole store cannot be copied, imported or restored as it was asked; nothing was written.
 
-    :ivar problems: what stands in the way, all of it.
+    :ivar problems: what stands in the way, all of it, where it is known by kind and id.
     """
 
     problems: tuple[Problem, ...]
 
     def __init__(self, reason: str, problems: Iterable[Problem], advice: str) -> None:
         found = tuple(problems)
-        more = f"; and {len(found) - 5} other problems" if len(found) > 5 else ""
-        super().__init__(
-            f"{reason}: {'; '.join(map(str, found[:5]))}{more}. Nothing was written; {advice}", problems=found
-        )
+        rest = len(found) - 5
+        more = f"; and {rest} other problem{'' if rest == 1 else 's'}" if rest > 0 else ""
+        listed = f": {'; '.join(map(str, found[:5]))}{more}" if found else ""
+        super().__init__(f"{reason}{listed}. Nothing was written; {advice}", problems=found)
+
+
+class StoreNotEmptyError(CopyRefusedError):
+    """The place for a whole store holds another one, or a part of it and other things besides; nothing was written."""
 
 
 class CancelledError(MoltnetError):
@@ -532,16 +536,6 @@ class CancelledError(MoltnetError):
 
     def __init__(self, phase: str) -> None:
         super().__init__(f"called off during: {phase}", phase=phase)
-
-
-class StoreNotEmptyError(MoltnetError):
-    """A whole store was to be put where another one is, or a part of it and other things besides; nothing was written.
-
-    :param problem: what is there, and what can be done.
-    """
-
-    def __init__(self, problem: str) -> None:
-        super().__init__(problem)
 
 
 class InvalidExportError(MoltnetError, ValueError):

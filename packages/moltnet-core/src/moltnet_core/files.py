@@ -25,6 +25,7 @@ from moltnet_core.errors import (
 __all__ = [
     "check_writable",
     "creation_error",
+    "file_identity",
     "give_name",
     "is_file",
     "keep_owner",
@@ -42,6 +43,15 @@ __all__ = [
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _DENIED = (errno.EACCES, errno.EPERM, errno.EROFS)
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
+
+
+def file_identity(path: Path) -> str | None:
+    """What two paths share exactly where they lead to one file; ``None`` where there is none."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
+    return f"{status.st_dev}:{status.st_ino}"
 
 
 def is_file(path: Path, source: str, example: str) -> bool:

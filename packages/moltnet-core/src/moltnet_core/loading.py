@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 import attrs
 
@@ -110,8 +110,12 @@ def _prepare_plain(record: Record, digits: int) -> tuple[LoadRecord, bool] | Non
     return LoadRecord(Record(RecordKind.MESSAGE, message, {"created_at": moment}), new), moment != whole
 
 
-def _are_plain(texts: Iterable[object]) -> bool:
-    return all(type(text) is str and is_storable(text) for text in texts)
+_TEXT: Final = {str}
+
+
+def _are_plain(texts: Iterable[Any]) -> bool:
+    texts = tuple(texts)
+    return _TEXT.issuperset(map(type, texts)) and is_storable("".join(texts))
 
 
 @lru_cache(maxsize=4096)

@@ -62,6 +62,11 @@ _TIMES: Final = {
 _DERIVED: Final = ("message_count", "last_message_at")
 
 
+def _kind(value: str) -> RecordKind:
+    # To look a member up that is one already takes as long as to make the rest of a record.
+    return value if type(value) is RecordKind else RecordKind(value)
+
+
 @frozen(eq=True, unsafe_hash=False)
 class Record:
     """One stored entity.
@@ -75,7 +80,7 @@ class Record:
 
     __hash__: ClassVar[None] = None  # type: ignore[assignment]
 
-    kind: RecordKind = field(converter=RecordKind)
+    kind: RecordKind = field(converter=_kind)
     value: Stored
     times: Mapping[str, str]
 

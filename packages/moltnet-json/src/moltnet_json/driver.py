@@ -269,6 +269,10 @@ class JSONDriver(Driver):
         with publish(destination) as temporary, temporary.open("r+b") as file:
             file.write(content)
 
+    @property
+    def identity(self) -> str:
+        return str(self._path.resolve())  # each write makes another file
+
     def describe(self) -> dict[str, str]:
         """The file, and how much is in it, for people."""
         return {

@@ -39,6 +39,7 @@ DURABLE: Final = (
 )
 
 _ROWS_AT_ONCE = 500
+_BYTES_AT_ONCE = 8 * 2**20
 _UNHURRIED = 24 * 3600.0  # seconds
 _AT_ONCE = 250  # statements, or rows that are inserted
 _INSERT: Final = re.compile(r"(INSERT INTO [^%]+ VALUES )(\(.+\))((?: ON CONFLICT \([^()]+\) DO NOTHING)?)", re.DOTALL)
@@ -226,9 +227,12 @@ class PostgresSession(Session):
         return self._streamed()
 
     def _streamed(self) -> Iterator[Sequence[Any]]:
+        count = 1
         try:
-            while rows := super().fetch(f"FETCH {_ROWS_AT_ONCE} FROM moltnet_stream"):
+            while rows := super().fetch(f"FETCH {count} FROM moltnet_stream"):
                 yield from rows
+                size = sum(len(cell) for row in rows for cell in row if isinstance(cell, str))
+                count = max(1, min(2 * count, _ROWS_AT_ONCE, count * _BYTES_AT_ONCE // max(size, 1)))
         finally:
             if not self.connection.closed and self.connection.get_transaction_status() == TRANSACTION_STATUS_INTRANS:
                 self.connection.cursor().execute("CLOSE moltnet_stream")

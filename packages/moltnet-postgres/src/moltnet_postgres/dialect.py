@@ -122,6 +122,25 @@ class PostgresDialect(Dialect):
     def raw_value(self, column: str) -> str:
         return f"{quoted(column)}::text" if column.endswith("_at") else quoted(column)
 
+    def stored_columns(self) -> tuple[str, Sequence[Any]]:
+        query = """
+            SELECT relname, attname,
+                replace(upper(format_type(atttypid, atttypmod)), 'TIMESTAMP WITH TIME ZONE', 'TIMESTAMPTZ')
+            FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
+            JOIN pg_namespace ON pg_namespace.oid = relnamespace
+            WHERE nspname = %s AND relkind IN ('r', 'p') AND attnum > 0 AND NOT attisdropped"""
+        return query, (self.schema,)
+
+    def stored_references(self) -> tuple[str, Sequence[Any]]:
+        query = """
+            SELECT own.relname, attname, other.relname FROM pg_constraint
+            JOIN pg_class AS own ON own.oid = conrelid JOIN pg_class AS other ON other.oid = confrelid
+            JOIN pg_namespace ON pg_namespace.oid = own.relnamespace
+            JOIN pg_attribute ON attrelid = conrelid AND attnum = conkey[1]
+            WHERE nspname = %s AND contype = 'f' AND cardinality(conkey) = 1 AND convalidated
+                AND other.relnamespace = own.relnamespace"""
+        return query, (self.schema,)
+
     def stored_indexes(self) -> tuple[str, Sequence[Any]]:
         query = """
             SELECT pg_class.relname, pg_get_indexdef(pg_class.oid), indisvalid AND indisready FROM pg_index

@@ -115,6 +115,11 @@ class PostgresDriver(SqlDriver):
     def concurrency(self) -> int:
         return self._settings.pool_size
 
+    @property
+    def identity(self) -> str:
+        with Unit(self._pool, self._dialect, None) as connection:
+            return self._server.identity(connection)
+
     def describe(self) -> Mapping[str, str]:
         """Engine, place, role and size, for people."""
         with Unit(self._pool, self._dialect, None) as connection:

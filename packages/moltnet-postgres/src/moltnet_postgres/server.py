@@ -148,6 +148,16 @@ class Server:
             wanted["lock_timeout"] = milliseconds(settings.busy_timeout)
         return "".join(f"SET LOCAL {name} = {value}; " for name, value in wanted.items())
 
+    def identity(self, connection: Connection) -> str:
+        """The schema, of which database, of which running server: a standby, or a copy of a server, is another."""
+        cursor = connection.cursor()
+        cursor.execute(
+            """SELECT extract(epoch FROM pg_postmaster_start_time())::text, oid::text FROM pg_database
+                WHERE datname = current_database()"""
+        )
+        started, database = cursor.fetchall()[0]
+        return f"{started} {database} {self.schema}"
+
     def describe(self, connection: Connection) -> dict[str, str]:
         """What an operator wants to know."""
         cursor = connection.cursor()

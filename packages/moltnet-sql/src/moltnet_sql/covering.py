@@ -6,11 +6,9 @@ from collections.abc import Collection, Mapping
 
 from moltnet_core.errors import CorruptStoreError
 from moltnet_sql.dialect import Dialect
-from moltnet_sql.schema import LATER_COLUMNS, LATER_TABLES, TABLES
+from moltnet_sql.schema import LATER_COLUMNS, LATER_TABLES, TABLES, column_type
 
 __all__ = ["covering_queries"]
-
-_INTEGERS = frozenset({"message_count", "part_index"})
 
 
 def covering_queries(
@@ -30,7 +28,9 @@ def covering_queries(
         if not missing:
             continue
         if is_new or (not has and version < LATER_TABLES.get(table, 0)):
-            selected = ", ".join(f"CAST(NULL AS {_type(dialect, column)}) AS {column}" for column in columns)
+            selected = ", ".join(
+                f"CAST(NULL AS {column_type(dialect.time_type, column)}) AS {column}" for column in columns
+            )
             queries[table] = f"SELECT {selected} WHERE 1 = 0"
             continue
         defaults = {column: LATER_COLUMNS.get((table, column), (0, "")) for column in missing}
@@ -41,14 +41,10 @@ def covering_queries(
                 f"{what} is missing, which a Moltnet database of version {version} has; it was left as it is"
             )
         selected = ", ".join(
-            f"CAST({defaults[column][1]} AS {_type(dialect, column)}) AS {column}" if column in defaults else column
+            f"CAST({defaults[column][1]} AS {column_type(dialect.time_type, column)}) AS {column}"
+            if column in defaults
+            else column
             for column in columns
         )
         queries[table] = f"SELECT {selected} FROM {dialect.whole_table(table)}"
     return queries
-
-
-def _type(dialect: Dialect, column: str) -> str:
-    if column.endswith("_at"):
-        return dialect.time_type
-    return "INTEGER" if column in _INTEGERS else "TEXT"

@@ -81,6 +81,13 @@ class Dialect(ABC):
     def time_key(self, column: str) -> str:
         """SQL of a time's sort key: equal for equal instants, ascending with time."""
 
+    def time_shapes(self, column: str) -> tuple[str, str] | None:
+        """Conditions on the times that compare as they stand: those that order as their keys, and to the second.
+
+        The second is true of all that the first is true of. ``None`` where every time is its key.
+        """
+        return None
+
     def unindexed(self, column: str) -> str:
         """SQL of a column that keeps the engine from choosing an index by it, where it would choose wrongly."""
         return column
@@ -134,6 +141,14 @@ class Dialect(ABC):
     def raw_value(self, column: str) -> str:
         """SQL that fetches a column of any name without a value that the driver of the engine cannot hold."""
         return f'"{column}"'
+
+    @abstractmethod
+    def stored_columns(self) -> tuple[str, Sequence[Any]]:
+        """A query, with its parameters, of the columns of all tables: table, name, type as migrations spell it."""
+
+    @abstractmethod
+    def stored_references(self) -> tuple[str, Sequence[Any]]:
+        """The same of foreign keys of one column: table, column, the table that it refers to."""
 
     @abstractmethod
     def stored_indexes(self) -> tuple[str, Sequence[Any]]:

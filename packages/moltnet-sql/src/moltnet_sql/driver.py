@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 import peewee
 
 from moltnet_core.driver import Appended, Driver, DriverSnapshot, LoadRecord, Lookup, NewMessage
-from moltnet_core.errors import ReadOnlyStoreError, RoomNotFoundError, StoreBusyError, ThreadRoomMismatchError
+from moltnet_core.errors import (
+    ReadOnlyStoreError,
+    RoomNotFoundError,
+    StoreBusyError,
+    ThreadRoomMismatchError,
+    ValidationError,
+)
 from moltnet_core.listings import Agents, DirectConversations, Listing, Rooms, Threads
 from moltnet_core.records import Counts, LoadResult
 from moltnet_core.types import AgentRegistration, Room, Start
@@ -20,6 +26,7 @@ from moltnet_sql.database import SqlDatabase
 from moltnet_sql.dialect import Dialect
 from moltnet_sql.errors import engine_error, translated
 from moltnet_sql.events import WRITE_REPEATED
+from moltnet_sql.loading import Loader
 from moltnet_sql.migrations import SqlMigrationLog
 from moltnet_sql.models import make_models
 from moltnet_sql.reading import BY_TIME, Reader, Tools
@@ -144,6 +151,9 @@ class SqlDriver(Driver):
     def _writer(self, connection: Any) -> Writer:
         return Writer(self.session_class(connection), self._tools)
 
+    def _loader(self, connection: Any) -> Loader:
+        return Loader(self.session_class(connection), self._tools)
+
     # -- reading -------------------------------------------------------------------------------------
 
     def get(self, lookup: Lookup, key: str) -> Any:
@@ -180,16 +190,16 @@ class SqlDriver(Driver):
         except (_IdTakenError, RoomNotFoundError, ThreadRoomMismatchError):
             pass
         # What is wrong is found out in the contract's order, duplicates first, and only when something is.
-        return self._beside_others(lambda writer: writer.append_resolving(batch, retry=retry))
+        return self._beside_others(lambda connection: self._writer(connection).append_resolving(batch, retry=retry))
 
-    def _beside_others(self, work: Callable[[Writer], T]) -> T:
+    def _beside_others(self, work: Callable[[Any], T]) -> T:
         """Do what first looks which ids are taken, and again where another took one after the look.
 
         :raises StoreBusyError: others did so each time.
         """
         for attempt in range(1, _TRIES + 1):
             with suppress(_IdTakenError), self._writing() as connection, self._taken_ids():
-                return work(self._writer(connection))
+                return work(connection)
             WRITE_REPEATED.log("another writer came first, %d times", attempt, attempt=attempt)
         raise StoreBusyError("other writers kept storing what this call was about to store; try again")
 
@@ -257,7 +267,11 @@ class SqlDriver(Driver):
                 view.close()
 
     def load(self, records: Sequence[LoadRecord]) -> LoadResult:
-        return self._beside_others(lambda writer: writer.load(records))
+        if all(item.new is not None for item in records):
+            # What is wrong with messages is found out in order, and only when something is.
+            with suppress(_IdTakenError, ValidationError), self._writing() as connection, self._taken_ids():
+                return self._loader(connection).load_fresh(records)
+        return self._beside_others(lambda connection: self._loader(connection).load(records))
 
     # -- repair --------------------------------------------------------------------------------------
 
@@ -275,11 +289,12 @@ class SqlDriver(Driver):
 
     def repair(self, codes: frozenset[str], check: Check, moved: Moved | None) -> Sequence[Change]:
         """See :class:`moltnet_core.driver.SupportsRepair`."""
+        from moltnet_core.checking.changes import telling_untouched
         from moltnet_sql.checking import Looking, repair_all
 
         with self._reading() if moved is None else self._alone() as connection:
             session = self.session_class(connection)
-            with session.unhurried():
+            with session.unhurried(), telling_untouched():
                 return repair_all(Looking(session, self._tools), codes, check, moved)
 
     @contextmanager

@@ -28,6 +28,7 @@ from moltnet_core.records import Counts, RecordKind
 from moltnet_core.types import Room, Start
 from moltnet_sql.models import Models
 from moltnet_sql.rows import Rows
+from moltnet_sql.scanning import Scan, make_scan
 from moltnet_sql.schema import TABLES
 from moltnet_sql.session import Session
 from moltnet_sql.statements import PageQueries, Statements
@@ -44,13 +45,24 @@ BY_TIME: Final = (RoomMessages, ThreadMessages, DMMessages, Artifacts)
 class Tools:
     """What readers and writers of one store share.
 
+    :param scan: all messages; ``scan_after`` those after one of them.
     :param by_ids: SQL that was made once, by what it is for.
     """
 
     models: Models
     rows: Rows
     statements: Statements
+    scan: Scan = field(init=False)
+    scan_after: Scan = field(init=False)
     by_ids: dict[tuple[RecordKind, int, bool], str] = field(factory=dict, eq=False)
+
+    @scan.default
+    def _scan(self) -> Scan:
+        return make_scan(self.rows.dialect, after=False)
+
+    @scan_after.default
+    def _scan_after(self) -> Scan:
+        return make_scan(self.rows.dialect, after=True)
 
     def columns(self, model: Any) -> list[Any]:
         """A model's columns in the order of :data:`moltnet_sql.schema.TABLES`, times as the dialect fetches them."""

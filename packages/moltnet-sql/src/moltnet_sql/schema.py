@@ -8,10 +8,12 @@ from typing import Final
 __all__ = [
     "EXTENSION_TABLE",
     "FIRST_TABLES",
+    "FOREIGN_KEYS",
     "LATER_COLUMNS",
     "LATER_TABLES",
     "TABLES",
     "VERSION_TABLE",
+    "column_type",
     "missing_from",
 ]
 
@@ -89,6 +91,22 @@ TABLES: Final[dict[str, tuple[str, ...]]] = {
 }
 """The tables that are read and written, with their columns, key first."""
 
+_INTEGERS: Final = frozenset({"message_count", "part_index"})
+
+FOREIGN_KEYS: Final[dict[tuple[str, str], str]] = {
+    ("room_members", "room_id"): "rooms",
+    ("threads", "room_id"): "rooms",
+    ("dm_participants", "dm_id"): "dm_conversations",
+    ("messages", "room_id"): "rooms",
+    ("messages", "thread_id"): "threads",
+    ("messages", "dm_id"): "dm_conversations",
+    ("artifacts", "message_id"): "messages",
+    ("artifacts", "room_id"): "rooms",
+    ("artifacts", "thread_id"): "threads",
+    ("artifacts", "dm_id"): "dm_conversations",
+}
+"""The table that a column names a row of by its key, as the first version declares it."""
+
 LATER_COLUMNS: Final[dict[tuple[str, str], tuple[int, str]]] = {
     ("messages", "origin_json"): (2, "'{}'"),
     ("rooms", "deleted_at"): (7, "NULL"),
@@ -106,6 +124,16 @@ FIRST_TABLES: Final = {
     if table not in LATER_TABLES
 }
 """The tables and columns that every version has."""
+
+
+def column_type(time_type: str, column: str) -> str:
+    """The type that a column of a table is made with.
+
+    :param time_type: the engine's for times.
+    """
+    if column.endswith("_at"):
+        return time_type
+    return "INTEGER" if column in _INTEGERS else "TEXT"
 
 
 def missing_from(found: Mapping[str, Collection[str]]) -> str | None:

@@ -8,6 +8,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from moltnet_core.errors import CorruptRecordError, InvalidCursorError, StoreClosedError
+from moltnet_core.paging import entry_id
 from moltnet_core.records import Record, RecordKind
 from moltnet_sql.errors import translated
 from moltnet_sql.reading import Reader, Tools
@@ -18,14 +19,12 @@ if TYPE_CHECKING:
 
 __all__ = ["SqlSnapshot"]
 
-_IDS_AT_ONCE = 500
-
 
 class SqlSnapshot:
     """Scans through a session of its own, in a transaction that began before.
 
-    Messages have no index in the order of a scan, which would cost every append. So their ids are sorted once by the
-    engine and streamed, and a scan that goes on where the last one ended continues the stream.
+    Messages come as one stream (:mod:`moltnet_sql.scanning`), and a scan that goes on where the last one ended
+    continues it.
     """
 
     def __init__(
@@ -37,7 +36,7 @@ class SqlSnapshot:
         self._session = session
         self._reader = reader
         self._tools = tools
-        self._statements = tools.statements
+        self._rows = tools.rows
         self._dialect = tools.rows.dialect
         self._process = os.getpid()
         self._lock = threading.Lock()
@@ -61,16 +60,10 @@ class SqlSnapshot:
         if self._stream is None or after != self._position:
             self.close()
             self._stream = self._open_stream(after)
-        found: list[Record | CorruptRecordError] = []
-        while len(found) < limit:
-            ids = [row[0] for row in islice(self._stream, min(_IDS_AT_ONCE, limit - len(found)))]
-            if not ids:
-                break
-            records = self._reader.records(RecordKind.MESSAGE, [key for key in ids if isinstance(key, str)])
-            found += [
-                records.get(key) or CorruptRecordError("messages", repr(key), "its id is not a text") for key in ids
-            ]
-            self._position = ids[-1]
+        rows = list(islice(self._stream, limit))
+        found: list[Record | CorruptRecordError] = self._rows.decoded_page("messages", self._rows.message_record, rows)
+        if found:
+            self._position = entry_id(found[-1])
         return found
 
     def check_records(self, check: Check) -> None:
@@ -91,7 +84,7 @@ class SqlSnapshot:
 
     def _open_stream(self, after: str | None) -> Any:
         if after is None:
-            return self._session.stream(self._statements.scan_messages)
+            return self._tools.scan.rows(self._session)
         if not self._reader.records(RecordKind.MESSAGE, [after]):
             raise InvalidCursorError(after)
-        return self._session.stream(self._statements.scan_messages_after, {"cursor": after})
+        return self._tools.scan_after.rows(self._session, {"cursor": after})

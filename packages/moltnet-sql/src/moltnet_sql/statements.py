@@ -70,7 +70,6 @@ class Statements:
     :param add_to_thread: counts ``message_count`` more in a thread that is there. Parameters by column.
     :param add_to_dm: the same for a DM conversation.
     :param counts: one row, in the order of :class:`moltnet_core.records.Counts`.
-    :param scan_messages: ids of all messages in order; ``scan_messages_after`` those after ``cursor``.
     """
 
     messages: Mapping[str, PageQueries]
@@ -88,8 +87,6 @@ class Statements:
     add_to_dm: str
     join_dm: str
     counts: str
-    scan_messages: str
-    scan_messages_after: str
 
 
 def _page_queries(dialect: Dialect, table: str, scope: str, tie: Sequence[str]) -> PageQueries:
@@ -197,11 +194,8 @@ def make_statements(dialect: Dialect) -> Statements:
                 THEN {last} ELSE last_message_at END
             WHERE {key} = {named(key)}"""
 
-    key, by_id = dialect.time_key("created_at"), dialect.by_code_point("id")
-    messages, rooms, threads, dms = (
-        from_table(dialect, table) for table in ("messages", "rooms", "threads", "dm_conversations")
-    )
-    at_cursor = f"(SELECT {key} FROM {messages} WHERE id = {named('cursor')})"
+    rooms, threads = from_table(dialect, "rooms"), from_table(dialect, "threads")
+    dms = from_table(dialect, "dm_conversations")
     return Statements(
         messages={kind: _page_queries(dialect, "messages", scope, ("id",)) for kind, scope in MESSAGE_SCOPES.items()},
         artifacts={
@@ -221,9 +215,4 @@ def make_statements(dialect: Dialect) -> Statements:
         add_to_dm=add("dm_conversations", "dm_id"),
         join_dm=f"{insert('dm_participants')} ON CONFLICT (dm_id, participant_id) DO NOTHING",
         counts=_counts(dialect),
-        scan_messages=f"SELECT id FROM {messages} ORDER BY {key}, {by_id}",
-        scan_messages_after=f"""
-            SELECT id FROM {messages}
-            WHERE {key} > {at_cursor} OR ({key} = {at_cursor} AND {by_id} > {named("cursor")})
-            ORDER BY {key}, {by_id}""",
     )

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from moltnet_core.errors import CorruptStoreError, DriverError, StorageFullError
 from moltnet_core.files import publish
-from moltnet_sqlite.engine import sqlite3
+from moltnet_sqlite.engine import interruptible, sqlite3
 from moltnet_sqlite.files import is_full
 
 __all__ = ["back_up", "check_whole"]
@@ -47,7 +47,8 @@ def check_whole(path: Path) -> None:
     :raises CorruptStoreError: it does.
     """
     try:
-        with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, isolation_level=None)) as connection:
+        uri = f"file:{quote(str(path))}?mode=ro"
+        with closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as connection, interruptible(connection):
             found = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
     except sqlite3.DatabaseError as error:
         found = type(error).__name__

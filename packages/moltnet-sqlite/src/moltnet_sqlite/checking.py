@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from moltnet_core.checking import Check, check_permissions
-from moltnet_sqlite.engine import has_wal_reset_bug, module_name, sqlite3
+from moltnet_sqlite.engine import has_wal_reset_bug, interruptible, module_name, sqlite3
 from moltnet_sqlite.files import sidecar
 
 __all__ = ["check_engine"]
@@ -30,7 +30,8 @@ def check_engine(connection: Any, path: Path, check: Check) -> None:
 
 def _check_pages(connection: Any, path: Path, check: Check) -> None:
     try:
-        problems = [row[0] for row in connection.execute(f"PRAGMA main.integrity_check({_PROBLEMS})")]
+        with interruptible(connection, lambda: check.work.step(0)):
+            problems = [row[0] for row in connection.execute(f"PRAGMA main.integrity_check({_PROBLEMS})")]
     except sqlite3.DatabaseError as error:
         check.found.add("damage", "file", str(path), f"the engine's check failed: {error}")
         return

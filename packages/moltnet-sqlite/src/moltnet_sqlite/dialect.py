@@ -29,6 +29,8 @@ _STATEMENT: Final = frozenset(
     | {"ProgrammingError", "InterfaceError", "DataError", "NotSupportedError"}
 )
 """Result codes of what a statement says, and the errors of the module about what it was given."""
+_DIGIT: Final = "[0-9]"
+_SECOND: Final = "-".join((_DIGIT * 4, _DIGIT * 2, _DIGIT * 2)) + "T" + ":".join([_DIGIT * 2] * 3)
 _UNIQUE: Final = ("SQLITE_CONSTRAINT_PRIMARYKEY", "SQLITE_CONSTRAINT_UNIQUE")
 
 
@@ -62,6 +64,12 @@ class SQLiteDialect(Dialect):
         # trimmed. (Without the zeros "…05.12" and "…05.120000000" would be two.)
         return f"rtrim({column}, 'Z0.')"
 
+    def time_shapes(self, column: str) -> tuple[str, str] | None:
+        # Whoever did not say that nearly all are such would have them all sorted.
+        text = f"likely(typeof({column}) = 'text')"
+        full = f"likely({column} GLOB '{_SECOND}.{_DIGIT * 9}Z') AND {text}"
+        return full, f"{column} GLOB '{_SECOND}*Z' AND {text}"
+
     def unindexed(self, column: str) -> str:
         return f"+{column}"
 
@@ -80,12 +88,22 @@ class SQLiteDialect(Dialect):
 
     def odd_time(self, column: str) -> str | None:
         # Text of any other shape than UTC's sorts by what stands in it, not by when it is.
-        digits = "[0-9]"
-        day = f"{digits * 4}-{digits * 2}-{digits * 2}"
-        return f"{column} NOT GLOB '{day}T{digits * 2}:{digits * 2}:{digits * 2}*Z'"
+        return f"{column} NOT GLOB '{_SECOND}*Z'"
 
     def column_names(self, table: str) -> tuple[str, Sequence[Any]]:
         return "SELECT name FROM pragma_table_info(?)", (table,)
+
+    def stored_columns(self) -> tuple[str, Sequence[Any]]:
+        query = """
+            SELECT tables.name, columns.name, upper(columns.type) FROM main.sqlite_master AS tables
+            JOIN pragma_table_info(tables.name, 'main') AS columns WHERE tables.type = 'table'"""
+        return query, ()
+
+    def stored_references(self) -> tuple[str, Sequence[Any]]:
+        query = """
+            SELECT tables.name, found."from", found."table" FROM main.sqlite_master AS tables
+            JOIN pragma_foreign_key_list(tables.name, 'main') AS found WHERE tables.type = 'table'"""
+        return query, ()
 
     def stored_indexes(self) -> tuple[str, Sequence[Any]]:
         return "SELECT name, sql, 1 FROM main.sqlite_master WHERE type = 'index' AND sql IS NOT NULL", ()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from moltnet_core.driver import Appended, NewMessage
 from moltnet_core.errors import CorruptStoreError
+from moltnet_core.files import file_identity
 from moltnet_core.grouping import GroupCounts, Groups
 from moltnet_sql import SqlDriver, Unit
 from moltnet_sql.errors import translated
@@ -91,6 +92,9 @@ class SQLiteDriver(SqlDriver):
         return {**super().stats(), **self.groups.stats()}
 
     # -- the file ------------------------------------------------------------------------------------
+    @property
+    def identity(self) -> str | None:
+        return file_identity(self._path)
 
     def describe(self) -> dict[str, str]:
         """Engine, file and sizes, for people."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, Final
 
@@ -10,7 +12,7 @@ import peewee
 from moltnet_core.errors import StoreUnavailableError
 from moltnet_sqlite.events import ENGINE_UNSAFE
 
-__all__ = ["MINIMUM", "VERSION", "check_engine", "has_wal_reset_bug", "module_name", "sqlite3"]
+__all__ = ["MINIMUM", "VERSION", "check_engine", "has_wal_reset_bug", "interruptible", "module_name", "sqlite3"]
 
 sqlite3: Any = vars(peewee)["sqlite3"]
 """The DB-API module. No other copy of SQLite may open the same file in this process."""
@@ -21,6 +23,7 @@ MINIMUM: Final = (3, 35, 0)
 
 _FIXED_IN = ((3, 44, 6), (3, 50, 7))
 _FIXED_FROM = (3, 51, 3)
+_STEPS_BETWEEN_LOOKS = 100_000
 
 
 def module_name() -> str:
@@ -58,3 +61,28 @@ def check_engine() -> None:
             version=sqlite3.sqlite_version,
             engine=module_name(),
         )
+
+
+@contextmanager
+def interruptible(connection: Any, ask: Callable[[], object] = lambda: None) -> Iterator[None]:
+    """Lets a statement that takes long be ended by Ctrl-C, or by what ``ask`` raises. SQLite looks for neither."""
+    raised: list[BaseException] = []
+
+    def look() -> int:
+        try:
+            ask()
+        except BaseException as error:  # noqa: BLE001 - it is raised again where it can be
+            raised.append(error)
+            return 1
+        return 0
+
+    connection.set_progress_handler(look, _STEPS_BETWEEN_LOOKS)
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        if str(error) != "interrupted":
+            raise
+        # Ctrl-C comes as the handler is called, before it could catch anything.
+        raise raised[0] if raised else KeyboardInterrupt from None
+    finally:
+        connection.set_progress_handler(None, 0)

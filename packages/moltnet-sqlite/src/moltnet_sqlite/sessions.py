@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
 
 from moltnet_sql import Session
 from moltnet_sqlite.engine import sqlite3
 
 __all__ = ["SQLiteSession"]
-
-_ROWS_AT_ONCE: Final = 500
 
 
 class SQLiteSession(Session):
@@ -32,22 +32,37 @@ class SQLiteSession(Session):
 
     def stream(self, sql: str, parameters: Any = ()) -> Any:
         """See :meth:`moltnet_sql.session.Session.stream`."""
-        self.connection.text_factory = bytes
+        given = 0
         try:
-            cursor = self.connection.execute(sql, parameters)  # which may fetch the first row already
+            for row in self._rows(sql, parameters, str):
+                yield row
+                given += 1
+        except sqlite3.OperationalError as error:
+            if "decode to UTF-8" not in str(error):
+                raise
+        else:
+            return
+        # The row is lost to its cursor. In a transaction the same statement gives the same rows again.
+        yield from islice(self._rows(sql, parameters, _text_or_bytes), given, None)
+
+    def _rows(self, sql: str, parameters: Any, text_factory: Any) -> Iterator[Any]:
+        """The rows of a query one by one, as one alone may be large."""
+        connection = self.connection
+        connection.text_factory = text_factory
+        try:
+            cursor = connection.execute(sql, parameters)  # which may fetch the first row already
         finally:
-            self.connection.text_factory = str
+            connection.text_factory = str
         try:
             while True:
-                self.connection.text_factory = bytes
+                connection.text_factory = text_factory
                 try:
-                    rows = cursor.fetchmany(_ROWS_AT_ONCE)
+                    row = next(cursor, None)
                 finally:
-                    self.connection.text_factory = str
-                if not rows:
+                    connection.text_factory = str
+                if row is None:
                     return
-                for row in rows:
-                    yield [_text_or_bytes(cell) if isinstance(cell, bytes) else cell for cell in row]
+                yield row
         finally:
             cursor.close()
 

@@ -12,6 +12,7 @@ from moltnet_cli.options import Verb, examples, globals_of
 from moltnet_cli.progress import showing_progress
 from moltnet_cli.rendering import note, print_json, print_text, safe
 from moltnet_cli.stores import checking
+from moltnet_cli.whole_stores import counted_kinds, only_reading
 
 if TYPE_CHECKING:
     from moltnet_core import CheckReport
@@ -41,7 +42,7 @@ def check(ctx: click.Context, deep: bool, strict: bool) -> None:
     """
     from moltnet_core.checking import Severity
 
-    with showing_progress(ctx) as on_progress:
+    with only_reading(), showing_progress(ctx) as on_progress:
         report = checking(ctx, deep=deep, on_progress=on_progress)
     if globals_of(ctx).as_json:
         for finding in report.findings:
@@ -76,9 +77,9 @@ def print_findings(findings: Sequence[Finding]) -> None:
 def _summarise(report: CheckReport) -> None:
     from moltnet_core.checking import Severity
 
-    checked = ", ".join(f"{count} {kind}{'' if count == 1 else 's'}" for kind, count in report.checked.items())
+    checked = counted_kinds(report.checked)
     found = ", ".join(_counted(report, name) for name in Severity if report.count(name))
-    note(f"checked {checked or 'nothing'}: {found or 'nothing is wrong'}")
+    note(f"checked {checked}: {found or 'nothing is wrong'}")
     if report.repairable:
         note(f"to put right: moltnet-storage repair {' '.join(report.repairable)}")
 

@@ -45,13 +45,13 @@ def copy(ctx: click.Context, source: str, target: str, skip_corrupt: bool, verif
     origin, place = locate_url(ctx, source, "FROM"), locate_url(ctx, target, "TO")
     if same_place(origin, place):
         raise click.UsageError("FROM and TO are one store", ctx)
-    with showing_progress(ctx) as on_progress:
-        last = _Last(on_progress)
-        try:
+    last = _Last()
+    try:
+        with showing_progress(ctx) as last.on_progress:
             result = _copy(ctx, origin, place, last, skip_corrupt=skip_corrupt, verify=verify, dry_run=dry_run)
-        except BaseException as error:
-            _tell_what_is_there(last, error)
-            raise
+    except BaseException as error:
+        _tell_what_is_there(last, error)  # below the bars
+        raise
     _tell(ctx, result, dry_run=dry_run)
 
 
@@ -84,22 +84,25 @@ def _copy(
 class _Last:
     """Remembers how far the copy is."""
 
-    def __init__(self, on_progress: OnProgress | None) -> None:
-        self._on_progress = on_progress
-        self.progress: Progress | None = None
+    on_progress: OnProgress | None = None
+    progress: Progress | None = None
 
     def __call__(self, progress: Progress) -> None:
         self.progress = progress
-        if self._on_progress is not None:
-            self._on_progress(progress)
+        if self.on_progress is not None:
+            self.on_progress(progress)
 
 
 def _tell_what_is_there(last: _Last, error: BaseException) -> None:
     """What an interrupted copy leaves."""
+    from moltnet_core import RecordConflictError
+
     progress = last.progress
     if progress is None or progress.phase == "check":
         if isinstance(error, KeyboardInterrupt):
             note("nothing was written to TO")
+    elif progress.phase == "copy" and isinstance(error, RecordConflictError):
+        note(f"TO holds at least {progress.done} of {progress.total} records, and some that are not of FROM")
     elif progress.phase == "copy":
         note(f"TO holds at least {progress.done} of {progress.total} records; the same command goes on from there")
     elif isinstance(error, KeyboardInterrupt):

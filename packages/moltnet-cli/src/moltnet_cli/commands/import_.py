@@ -14,7 +14,8 @@ from moltnet_cli.stores import locate, rehearsing, writing
 from moltnet_cli.whole_stores import counted, verify_option
 
 if TYPE_CHECKING:
-    from moltnet_core import ImportResult
+    from moltnet_core import ImportResult, Progress
+    from moltnet_core.transfer.progress import OnProgress
 
 __all__ = ["import_"]
 
@@ -53,10 +54,24 @@ def import_(ctx: click.Context, file: str, verify: bool, dry_run: bool) -> None:
                 else:
                     result = import_store(seen, source, dry_run=True, on_progress=on_progress)
         if not dry_run:
+            told = on_progress if from_input else _of(result.loaded, on_progress)
             with writing(ctx, create=True) as store:
                 source = sys.stdin.buffer if from_input else file
-                result = import_store(store, source, check=False, verify=verify, on_progress=on_progress)
+                result = import_store(store, source, check=False, verify=verify, on_progress=told)
     _tell(ctx, result, file, dry_run=dry_run)
+
+
+def _of(total: int, on_progress: OnProgress | None) -> OnProgress | None:
+    """Tells how much there is to import, which was found before."""
+    from attrs import evolve
+
+    if on_progress is None:
+        return None
+
+    def tell(progress: Progress) -> object:
+        return on_progress(evolve(progress, total=total) if progress.phase == "import" else progress)
+
+    return tell
 
 
 def _tell(ctx: click.Context, result: ImportResult, file: str, *, dry_run: bool) -> None:

@@ -10,7 +10,7 @@ from moltnet_cli.options import MAX_LIMIT, NumberType, Verb, examples, globals_o
 from moltnet_cli.progress import print_event, showing_progress
 from moltnet_cli.rendering import Column, note, print_rows, print_text, warn
 from moltnet_cli.stores import locate_url, reading
-from moltnet_cli.whole_stores import counted, skip_corrupt_option
+from moltnet_cli.whole_stores import counted, only_reading, skip_corrupt_option
 
 if TYPE_CHECKING:
     from moltnet_core import Difference, StoreDigest, Verification
@@ -62,10 +62,11 @@ def verify(
         raise click.UsageError("give two stores, or one and --digest", ctx)
     if time_digits is not None and not only_digest:
         raise click.UsageError("--time-digits goes with --digest", ctx)
-    if second is None:
-        _show_digest(ctx, first, int(time_digits) if time_digits else None, skip_corrupt=skip_corrupt)
-    else:
-        _compare(ctx, first, second, limit, skip_corrupt=skip_corrupt)
+    with only_reading():
+        if second is None:
+            _show_digest(ctx, first, int(time_digits) if time_digits else None, skip_corrupt=skip_corrupt)
+        else:
+            _compare(ctx, first, second, limit, skip_corrupt=skip_corrupt)
 
 
 def _show_digest(ctx: click.Context, url: str, digits: int | None, *, skip_corrupt: bool) -> None:
@@ -83,10 +84,13 @@ def _show_digest(ctx: click.Context, url: str, digits: int | None, *, skip_corru
 
 def _compare(ctx: click.Context, first: str, second: str, limit: int, *, skip_corrupt: bool) -> None:
     from moltnet_core import verify_stores
+    from moltnet_core.transfer.copying import same_store
 
     on_corrupt: OnCorrupt = "skip" if skip_corrupt else "raise"
     one, other = locate_url(ctx, first, "A"), locate_url(ctx, second, "B")
     with reading(ctx, one) as left, reading(ctx, other) as right, showing_progress(ctx) as on_progress:
+        if same_store(left, right):
+            raise click.UsageError("A and B are one store: to compare it with itself says nothing", ctx)
         found = verify_stores(left, right, limit=limit, on_corrupt=on_corrupt, on_progress=on_progress)
     for each in found.differences:
         print_event(ctx, "difference", each.to_json())

@@ -4,16 +4,30 @@ from __future__ import annotations
 
 import base64
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from attrs import field, frozen
 
 from moltnet_core.files import storage_error, sync
 from moltnet_core.serialization import dumps
 
-__all__ = ["Change", "Moved"]
+__all__ = ["UNTOUCHED", "Change", "Moved", "telling_untouched"]
+
+UNTOUCHED: Final = "nothing was changed: the store is as it was"
+"""What an interrupt is told by (``add_note``) that came before anything was committed."""
+
+
+@contextmanager
+def telling_untouched() -> Iterator[None]:
+    """Around work that is undone, or was not begun, when it is interrupted."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        error.add_note(UNTOUCHED)
+        raise
 
 
 @frozen

@@ -118,6 +118,18 @@ _ALL: Final = (
         repairable=True,
     ),
     Fault(
+        "column-type",
+        _WARNING,
+        "A column is of another type than the server's migrations gave it: values may be stored or compared otherwise.",
+        "Nothing. Copy the store into a new one, which has the right types.",
+    ),
+    Fault(
+        "foreign-key-missing",
+        _WARNING,
+        "A foreign key of the server's tables is not there, or was never checked: what is deleted leaves orphans.",
+        "Nothing. See to the orphans that are found, then copy the store into a new one, which has the keys.",
+    ),
+    Fault(
         "unique-index",
         _ERROR,
         "A unique index that is not the server's lies on its tables. The Go server takes a violation for a message "

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
-from moltnet_core.checking.changes import Change, Moved
+from moltnet_core.checking.changes import UNTOUCHED, Change, Moved, telling_untouched
 from moltnet_core.checking.checked import Check
 from moltnet_core.checking.faults import FAULTS
 from moltnet_core.checking.findings import Findings
@@ -86,21 +86,46 @@ def repair_store(
     if not isinstance(driver, SupportsRepair):
         raise UnsupportedCapabilityError("repair", store.backend.name)
     chosen = _checked(codes, driver.repairs, store.backend.name)
+    work = Work(on_progress, cancelled)
     with store.held(write=not dry_run):
         pending = store.migration_status().pending
         if pending:
             raise MigrationRequiredError([step.label for step in pending])
-        check = Check(deep=False, migrations=store.migrations, work=Work(on_progress, cancelled), found=Findings())
-        check.work.begin("plan", records_in(driver.counts()))
-        plan = driver.repair(chosen, check, None)
-        if dry_run or not plan:
-            return RepairReport(tuple(plan), dry_run=dry_run)
-        copy, moved = _places(store, driver, folder)
-        if backup is not None:
-            _back_up(store, driver, backup, copy)
-        check.work.begin("repair", records_in(driver.counts()))
-        changes = driver.repair(chosen, check, moved)
+        with telling_untouched():
+            plan = _plan(store, driver, chosen, work)
+            if dry_run or not plan:
+                return RepairReport(tuple(plan), dry_run=dry_run)
+            copy, moved = _places(store, driver, folder)
+            if backup is back_up_beside:
+                from moltnet_core.transfer.backing_up import back_up_store
+
+                _refuse_without_file(store, driver)
+                back_up_store(store, copy, on_progress=on_progress, cancelled=cancelled)
+            elif backup is not None:
+                backup(store, copy)
+            work.begin("repair", records_in(driver.counts()))
+        try:
+            changes = driver.repair(chosen, _check(store, work), moved)
+        except KeyboardInterrupt as error:
+            if UNTOUCHED not in getattr(error, "__notes__", ()):
+                # It may have come when the transaction was committed already: only the store can tell.
+                undone = _plan(store, driver, chosen, Work())
+                error.add_note(UNTOUCHED if undone else f"all {len(plan)} changes were made")
+            if backup is not None:
+                untouched = UNTOUCHED in getattr(error, "__notes__", ())
+                error.add_note(f"{'a backup was made' if untouched else 'the store as it was'}: {copy}")
+            raise
     return RepairReport(tuple(changes), copy if backup else None, moved.path if moved.count else None)
+
+
+def _check(store: Store, work: Work) -> Check:
+    return Check(deep=False, migrations=store.migrations, work=work, found=Findings())
+
+
+def _plan(store: Store, driver: SupportsRepair, codes: frozenset[str], work: Work) -> Sequence[Change]:
+    """What is to be changed; nothing is."""
+    work.begin("plan", records_in(store.driver.counts()))
+    return driver.repair(codes, _check(store, work), None)
 
 
 def _checked(codes: Iterable[str], possible: frozenset[str], backend: str) -> frozenset[str]:
@@ -129,11 +154,10 @@ def _places(store: Store, driver: SupportsRepair, folder: Path | None) -> tuple[
     return home / f"{name}.{stamp}.backup", Moved(home / f"{name}.{stamp}.moved.jsonl")
 
 
-def _back_up(store: Store, driver: SupportsRepair, backup: Callable[[Store, Path], object], destination: Path) -> None:
-    if backup is back_up_beside and driver.beside is None:
+def _refuse_without_file(store: Store, driver: SupportsRepair) -> None:
+    if driver.beside is None:
         raise ValidationError(
             "backup",
             f"the backend {store.backend.name} makes no copy of itself: back it up with its own tools (pg_dump), then "
             "repair without a backup",
         )
-    backup(store, destination)

@@ -11,7 +11,7 @@ from attrs import evolve
 
 from moltnet_core.backend import BackupFile, Power
 from moltnet_core.config import StorageConfig
-from moltnet_core.errors import InvalidBackupError, ValidationError
+from moltnet_core.errors import InvalidBackupError, StorageFullError, ValidationError
 from moltnet_core.events import logged
 from moltnet_core.files import storage_errors, sync
 from moltnet_core.opening import open_store
@@ -122,7 +122,11 @@ def _make(
     data = folder / manifest.file
     if form is not None:
         work.begin("copy")
-        store.backup(data)
+        try:
+            store.backup(data)
+        except StorageFullError as error:  # which names the hidden folder that it was made in
+            place = folder.parent.parent
+            raise StorageFullError(f"no space is left in {place} for the backup; make room and try again") from error
         if verify:
             manifest = _verified(manifest, form, data, plugins, work)
     else:

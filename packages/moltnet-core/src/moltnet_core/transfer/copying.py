@@ -25,7 +25,7 @@ from moltnet_core.transfer.streaming import batches
 from moltnet_core.transfer.surveying import Survey, survey
 from moltnet_core.transfer.verifying import StoresDifferError, compare_views
 
-__all__ = ["CopyResult", "DeferredTarget", "copy_store"]
+__all__ = ["CopyResult", "DeferredTarget", "copy_store", "same_store"]
 
 
 @frozen
@@ -91,8 +91,8 @@ def copy_store(
         not to begin.
     :param on_progress: is told of each step. The phases are ``check``, ``copy`` and ``verify``.
     :param cancelled: is asked at each step whether to end.
-    :raises CopyRefusedError: the source holds what the target cannot, or the target holds what is not the source's.
-        Nothing was written.
+    :raises CopyRefusedError: the source holds what the target cannot. Nothing was written.
+    :raises StoreNotEmptyError: the target holds what is not the source's. Nothing was written.
     :raises ValidationError: source and target are one store.
     :raises ReadOnlyStoreError: the target was opened read-only.
     :raises RecordConflictError: another program wrote to the target meanwhile.
@@ -111,8 +111,9 @@ def copy_store(
             found = survey(view, there, target.backend, work, on_corrupt)
         done = LoadResult()
         if not dry_run:
-            store = target if isinstance(target, Store) else stack.enter_context(target.open())
-            done = _load(view, store, found, work)
+            store = target if isinstance(target, Store) else _opened(target, found, stack)
+            if not found.is_complete:
+                done = _load(view, store, found, work)
             if verify:
                 _verify(view, store, found, work, on_corrupt)
     return CopyResult(
@@ -126,8 +127,17 @@ def copy_store(
     )
 
 
+def same_store(one: Store, other: Store) -> bool:
+    """Whether two stores are plainly one, in whatever way each is named."""
+    if one.driver is other.driver:
+        return True
+    identity = one.driver.identity
+    return identity is not None and one.backend.name == other.backend.name and identity == other.driver.identity
+
+
 def _refuse_same(source: Store, target: Store | DeferredTarget) -> None:
-    if isinstance(target, Store) and (source is target or source.driver is target.driver):
+    seen = target if isinstance(target, Store) else target.seen
+    if seen is not None and same_store(source, seen):
         raise ValidationError("target", "is the source; a store cannot be copied onto itself")
 
 
@@ -139,6 +149,11 @@ def _view_of(target: Store | DeferredTarget) -> Iterator[Snapshot | None]:
     else:
         with seen.snapshot() as view:
             yield view
+
+
+def _opened(target: DeferredTarget, found: Survey, stack: ExitStack) -> Store:
+    """A target to write to; one that holds all of the source already is only read, and stays of its version."""
+    return target.seen if target.seen is not None and found.is_complete else stack.enter_context(target.open())
 
 
 def _load(view: Snapshot, target: Store, found: Survey, work: Work) -> LoadResult:

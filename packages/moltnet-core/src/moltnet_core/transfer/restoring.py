@@ -93,7 +93,7 @@ def restore_store(
     :param plugins: as for :func:`moltnet_core.opening.open_store`.
     :raises InvalidBackupError: the backup is damaged, or is none.
     :raises StoreNotEmptyError: there is a store that holds data.
-    :raises CopyRefusedError: the same, or the place cannot hold what is in the backup's file. Nothing was written.
+    :raises CopyRefusedError: the place cannot hold what is in the backup's file. Nothing was written.
     :raises StoreBusyError: somebody has the file open that is to be replaced. Not everybody can be seen: stop whoever
         uses it first.
     :raises ReadOnlyStoreError: it cannot be written there, or ``to`` says ``mode=ro``.
@@ -119,7 +119,7 @@ def restore_store(
     if dry_run:
         restore.check_backup()
         return RestoreResult(manifest, verified=verify)
-    with _storage_errors(place):
+    with storage_errors("the store", place.parent, ": see to the permissions"):
         return restore.into_file(backend.backup_file, settings, place, may_go_there)
 
 
@@ -135,9 +135,9 @@ def _refuse_data(place: Path, to: str | StorageConfig | None, plugins: tuple[obj
         with open_store(to, read_only=True, plugins=plugins) as store, store.snapshot() as snapshot:
             held = next(snapshot.records(on_corrupt="raise"), None)
     except MoltnetError as error:
-        raise StoreNotEmptyError(f"{place} is there and cannot be read ({error}): {advice}") from None
+        raise StoreNotEmptyError(f"{place} is there and cannot be read ({error})", (), advice) from None
     if held is not None:
-        raise StoreNotEmptyError(f"{place} holds a store that is not empty: {advice}")
+        raise StoreNotEmptyError(f"{place} holds a store that is not empty", (), advice)
 
 
 class _Restore:
@@ -175,8 +175,8 @@ class _Restore:
         make_folder(place.parent)
         place = place.resolve()  # a symbolic link stays one
         truncated = 0
-        with workplace(place) as folder:
-            made = folder / form.name
+        aside = _free_name(place)
+        with workplace(place) as folder, _telling(place, made := folder / form.name, aside):
             config = StorageConfig(self._backend.name, form.settings(made))
             if self._manifest.form == "file" and self._manifest.backend == self._backend.name:
                 self._copy_file(made)
@@ -192,7 +192,6 @@ class _Restore:
             sync(made)
             self._work.begin("replace")
             may_go_there()
-            aside = _free_name(place)
             kept = form.replace(settings, made, aside)
         return RestoreResult(self._manifest, aside if kept else None, truncated, self._verify)
 
@@ -221,7 +220,7 @@ class _Restore:
         with open_store(to, plugins=self._plugins) as store:
             try:
                 truncated = self._load(store)
-            except (StoreNotEmptyError, CopyRefusedError) as error:
+            except CopyRefusedError as error:
                 if replace:
                     error.add_note(_NOT_REPLACED)
                 raise
@@ -298,6 +297,24 @@ class _Restore:
             compare_digests(self._manifest.digest, found, self._manifest.corrupt)
 
 
+@contextmanager
+def _telling(place: Path, made: Path, aside: Path) -> Iterator[None]:
+    """Whoever interrupts is told what is at the place now."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        error.add_note(_what_is_there(place, made, aside))
+        raise
+
+
+def _what_is_there(place: Path, made: Path, aside: Path) -> str:
+    if place.exists() and (not made.exists() or place.samefile(made)) and os.path.lexists(aside):
+        return f"{place} is wholly restored; what was there before is kept as {aside}"
+    if os.path.lexists(aside) and not os.path.lexists(place):
+        return f"what was there is kept as {aside}, and nothing is at {place} yet; begin the same restore again"
+    return f"{place} is as it was; the same restore can be begun again"
+
+
 def _free_name(place: Path) -> Path:
     """Where what is at a place is kept: beside it, by the time."""
     stamp = f"{place.name}.before-restore-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
@@ -307,13 +324,3 @@ def _free_name(place: Path) -> Path:
             break
         found = place.with_name(f"{stamp}-{number}")
     return found
-
-
-@contextmanager
-def _storage_errors(place: Path) -> Iterator[None]:
-    try:
-        with storage_errors("the store", place.parent, ": see to the permissions"):
-            yield
-    except KeyboardInterrupt as error:
-        error.add_note(f"{place} is as it was, or wholly restored; the same restore can be begun again")
-        raise

@@ -11,8 +11,8 @@ from moltnet_core.transfer.digest import Digester, StoreDigest
 __all__ = ["Beginning"]
 
 _ADVICE: Final = (
-    "nothing was written. Only an empty store can be loaded, or one where an interrupted load of the same records has "
-    "begun: choose another place"
+    "only an empty store can be loaded, or one where an interrupted load of the same records has begun: choose another "
+    "place"
 )
 
 
@@ -65,5 +65,7 @@ class Beginning:
     def _refusal(self, kind: RecordKind) -> StoreNotEmptyError:
         return StoreNotEmptyError(
             f"the store holds {self._held.count} records, and those of kind {kind} are not those that the load begins "
-            f"with; {_ADVICE}"
+            "with",
+            (),
+            _ADVICE,
         )

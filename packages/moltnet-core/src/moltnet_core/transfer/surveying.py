@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from attrs import frozen
 
 from moltnet_core.backend import Backend
-from moltnet_core.errors import CopyRefusedError, CorruptRecordError, Problem, ValidationError
+from moltnet_core.errors import CopyRefusedError, CorruptRecordError, Problem, StoreNotEmptyError, ValidationError
 from moltnet_core.loading import prepare_record
 from moltnet_core.paging import OnCorrupt
 from moltnet_core.records import LOAD_ORDER, Record, RecordKind
@@ -42,13 +42,19 @@ class Survey:
     reordered: int
     skipped: tuple[Problem, ...]
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether the target holds all of the source, which has something."""
+        return self.present == self.digest.count > 0
+
 
 def survey(source: Snapshot, target: Snapshot | None, backend: Backend, work: Work, on_corrupt: OnCorrupt) -> Survey:
     """Look at everything in the source, and at everything in the target if there is one.
 
     :param backend: the target's.
     :param on_corrupt: whether what cannot be decoded is left out, or refused.
-    :raises CopyRefusedError: the source holds what the target cannot, or the target holds what is not the source's.
+    :raises CopyRefusedError: the source holds what the target cannot.
+    :raises StoreNotEmptyError: the target holds what is not the source's.
     """
     digits = backend.time_digits
     passing, corrupt, foreign = _Passing(backend), Problems(), Problems()
@@ -81,7 +87,7 @@ def survey(source: Snapshot, target: Snapshot | None, backend: Backend, work: Wo
         raise CopyRefusedError("the source holds what the target cannot", passing.problems.listed(), advice)
     if foreign.count:
         advice = "choose an empty target. Only one that holds a part of this very source can be gone on with"
-        raise CopyRefusedError("the target holds what is not of this source", foreign.listed(), advice)
+        raise StoreNotEmptyError("the target holds what is not of this source", foreign.listed(), advice)
     return Survey(digester.digest(), present, begun, passing.truncated, passing.reordered, corrupt.listed())
 
 

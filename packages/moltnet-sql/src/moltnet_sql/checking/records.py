@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from moltnet_core.checking import Check
 from moltnet_core.records import RecordKind
+from moltnet_sql.checking.columns import check_columns
 from moltnet_sql.checking.conversations import check_conversations
 from moltnet_sql.checking.indexes import check_indexes
 from moltnet_sql.checking.looking import Looking
@@ -25,6 +26,7 @@ def check_all(look: Looking, view: DriverSnapshot, check: Check) -> None:
     :param view: scans the same state.
     """
     times_are_text = look.dialect.time_type == "TEXT"
+    check_columns(look, check)
     check_indexes(look, check)
     for kind in (RecordKind.ROOM, RecordKind.AGENT, RecordKind.THREAD, RecordKind.DM):
         for _ in check.scan(view, kind, times_are_text=times_are_text):
