@@ -18,7 +18,7 @@ from pathlib import Path
 from attrs import evolve
 from benchmarks.curves import Curve, write_curves
 from benchmarks.floor import Floor
-from benchmarks.measuring import Row, alternate, print_table, ratio_row, write_json
+from benchmarks.measuring import Row, alternate, peak_memory, print_table, ratio_row, write_json
 from benchmarks.work import MILLION, PAGE, TEXT, message
 from benchmarks.writers import writers
 from tests.postgres.cluster import Cluster
@@ -115,13 +115,7 @@ def walk(path: str, step: int) -> None:
     with open_store(f"sqlite:///{path}?mode=ro") as store:
         for number, _ in enumerate(store.room_messages("general"), 1):
             if number % step == 0:
-                print(number, _peak(), flush=True)
-
-
-def _peak() -> int:
-    """This process's greatest memory so far, in bytes; ``getrusage`` would count what its parent had."""
-    (line,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM:"))
-    return int(line.split()[1]) * 1024
+                print(number, peak_memory(), flush=True)
 
 
 def memory(folder: Path, messages: int) -> tuple[Curve, Row]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import resource
 import statistics
 import subprocess
 import sys
@@ -22,6 +21,7 @@ __all__ = [
     "format_figure",
     "in_process",
     "memory_row",
+    "peak_memory",
     "print_measured",
     "print_table",
     "ratio_row",
@@ -130,7 +130,13 @@ def in_process(module: str, work: str, *arguments: str) -> dict[str, float]:
 
 def print_measured(found: dict[str, float]) -> None:
     """In such a process: seconds by name, and with them the most memory that it took, in MiB."""
-    print(json.dumps(found | {"peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}))
+    print(json.dumps(found | {"peak": peak_memory() / (1 << 20)}))
+
+
+def peak_memory() -> int:
+    """This process's greatest memory so far, in bytes; ``getrusage`` would count what its parent had."""
+    (line,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM:"))
+    return int(line.split()[1]) * 1024
 
 
 def memory_row(work: str, small: tuple[int, float], large: tuple[int, float]) -> Row:
