@@ -95,6 +95,7 @@ class PostgresPlace(SQL):
         self._server = shared_server()
         self.schema = self._server.new_schema()
         self.url = self._server.url(schema=self.schema)
+        self.dropped: set[str] = set()  # foreign keys that are gone, so that rows could be deleted
 
     def _run(self, statements: Sequence[str]) -> list[tuple[Any, ...]]:
         with closing(psycopg2.connect(self._server.dsn())) as connection:
@@ -107,11 +108,13 @@ class PostgresPlace(SQL):
 
     def execute(self, *statements: str) -> None:
         keys = self.rows(
-            f"""SELECT conrelid::regclass::text, conname FROM pg_constraint
+            f"""SELECT conrelid::regclass::text, conname, attname FROM pg_constraint
+                JOIN pg_attribute ON attrelid = conrelid AND attnum = conkey[1]
                 WHERE contype = 'f' AND connamespace = '{self.schema}'::regnamespace"""
         )
         if any(statement.startswith("DELETE") for statement in statements):
-            self._run([f"ALTER TABLE {table} DROP CONSTRAINT {name}" for table, name in keys] + ["SELECT 1"])
+            self._run([f"ALTER TABLE {table} DROP CONSTRAINT {name}" for table, name, _ in keys] + ["SELECT 1"])
+            self.dropped |= {f"{table}.{column}" for table, _, column in keys}
         self._run([*statements, "SELECT 1"])
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:

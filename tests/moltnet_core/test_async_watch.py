@@ -26,7 +26,10 @@ from moltnet_core import (
     UnsupportedCapabilityError,
     open_async_store,
 )
+from moltnet_core.backend import Backend
 from moltnet_core.feeds import FeedPage
+from moltnet_core.plugins import hookimpl
+from moltnet_memory.plugin import BACKEND
 
 T = TypeVar("T")
 PATIENCE = 30  # seconds that a test may take
@@ -179,10 +182,17 @@ def test_what_is_wrong_with_where_it_begins_is_said_when_it_begins() -> None:
     on_loop(main)
 
 
+class Unable:
+    """Memory, without the power."""
+
+    @hookimpl
+    def moltnet_register_backend(self) -> Backend:
+        return attrs.evolve(BACKEND, name="unable", powers=())
+
+
 def test_a_backend_that_cannot_watch() -> None:
     async def main() -> None:
-        async with opened() as store:
-            store._store._backend = attrs.evolve(store.backend, powers=())
+        async with opened("unable://", plugins=[Unable()]) as store:
             with pytest.raises(UnsupportedCapabilityError):
                 async with store.watch():
                     pass

@@ -71,6 +71,7 @@ CALLS: dict[str, Callable[[Store], object]] = {
     "list_members": Store.list_members,
     "snapshot": lambda store: store.snapshot().__enter__(),
     "load": lambda store: store.load([]),
+    "watch": lambda store: next(store.watch(timeout=0)),
     "transaction": lambda store: transaction(store).__enter__(),
 }
 
@@ -90,7 +91,7 @@ def test_every_call_after_close(path: Path, call: str, mode: str) -> None:
 
 
 def test_all_calls_of_a_store_are_tried() -> None:
-    known = {name.split()[0] for name in CALLS} | {"close", "backup", "held"}
+    known = {name.split()[0] for name in CALLS} | {"close", "backup", "held", "stats"}
     public = {name for name in vars(Store) if not name.startswith("_") and callable(getattr(Store, name))}
     assert public - known == set()
 

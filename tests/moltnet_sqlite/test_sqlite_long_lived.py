@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,6 @@ import pytest
 
 from moltnet_core import Actor, Message, Part, Room, StorageFullError, StorageIOError, Target, open_store
 from moltnet_sql import server_migrations
-from moltnet_sql.session import Session
 from moltnet_sqlite.dialect import SQLiteDialect
 from moltnet_sqlite.engine import sqlite3
 from moltnet_sqlite.sessions import SQLiteSession
@@ -26,16 +26,17 @@ def filled(url: str, count: int) -> list[str]:
 def test_a_scan_that_failed_can_be_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     url = f"sqlite:///{tmp_path}/s.db"
     ids = filled(url, 300)
-    fetch = SQLiteSession.fetch
+    stream = SQLiteSession.stream
     fails = [False]
 
-    def fetching(self: Session, sql: str, parameters: Any = ()) -> Any:
-        if fails[0] and "parts_json" in sql:
-            fails[0] = False
-            raise sqlite3.OperationalError("disk I/O error")
-        return fetch(self, sql, parameters)  # type: ignore[arg-type]
+    def streaming(self: SQLiteSession, sql: str, parameters: Any = ()) -> Iterator[Any]:
+        for row in stream(self, sql, parameters):
+            if fails[0]:
+                fails[0] = False
+                raise sqlite3.OperationalError("disk I/O error")
+            yield row
 
-    monkeypatch.setattr(SQLiteSession, "fetch", fetching)
+    monkeypatch.setattr(SQLiteSession, "stream", streaming)
     with open_store(url) as store, store.snapshot() as snapshot:
         first = [record.id for record in snapshot.scan("message", limit=100)]
         fails[0] = True

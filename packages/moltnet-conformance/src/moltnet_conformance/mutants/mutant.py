@@ -39,7 +39,14 @@ MODULES = (
     "checks",
     "lawful",
 )
-SQLITE_MODULES = ("sqlite_statements", "sqlite_transactions", "sqlite_files", "sqlite_backups", "sqlite_life")
+SQLITE_MODULES = (
+    "sqlite_statements",
+    "sqlite_transactions",
+    "sqlite_files",
+    "sqlite_backups",
+    "sqlite_life",
+    "sqlite_watching",
+)
 Made = TypeVar("Made", bound=type[Driver] | type[Store])
 Opener = Callable[[Any, Any, bool], Driver]
 
