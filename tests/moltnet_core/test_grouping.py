@@ -283,6 +283,62 @@ def test_an_interrupt_after_that_says_how_it_ended(bad: BaseException | None, no
     assert backend.alone == []
 
 
+def test_an_interrupt_while_the_thread_is_started_leaves_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    backend = Backend()
+    started: list[threading.Thread] = []
+    start_thread = threading.Thread.start
+
+    def interrupted_start(thread: threading.Thread) -> None:
+        start_thread(thread)
+        if thread.name == "a-writer" and not started:
+            started.append(thread)
+            raise KeyboardInterrupt
+
+    def run() -> None:
+        with pytest.raises(KeyboardInterrupt) as caught:
+            backend.write("a")
+        told.append(getattr(caught.value, "__notes__", []))
+
+    told: list[list[str]] = []
+    monkeypatch.setattr(threading.Thread, "start", interrupted_start)
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    end([thread])
+    assert told == [[]]
+    end(started)  # nobody knows of that thread, so it does nothing
+    backend.go.set()
+    assert backend.write("b") == "b together"
+    assert backend.done == [("b",)]
+
+
+def test_an_interrupt_when_a_write_was_taken_back_leaves_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    backend = Backend(timeout=0.01)
+    withdraw = backend.groups._withdraw
+    interrupts = [KeyboardInterrupt()]
+
+    def interrupted_withdraw(waiting: Any) -> bool:
+        is_withdrawn = withdraw(waiting)
+        if interrupts:
+            raise interrupts.pop()
+        return is_withdrawn
+
+    told: list[list[str]] = []
+
+    def run() -> None:
+        with pytest.raises(KeyboardInterrupt) as caught:
+            backend.write("a")
+        told.append(getattr(caught.value, "__notes__", []))
+
+    monkeypatch.setattr(backend.groups, "_withdraw", interrupted_withdraw)
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    end([thread])
+    assert told == [[]]
+    backend.go.set()
+    wait_until(lambda: not writers(), "the thread ends")
+    assert backend.done == [()]
+
+
 # -- fork ----------------------------------------------------------------------------------------------
 
 FORKING = """
@@ -364,3 +420,52 @@ def test_a_turn_is_not_lost_with_an_interrupt() -> None:
         thread.join(WAIT)
     turn.release()
     assert turn.acquire(timeout=0)
+
+
+class InterruptedLock:
+    """A lock after whose use an interrupt comes, at one use of several."""
+
+    def __init__(self, at: int) -> None:
+        self.left = at
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+        self.left -= 1
+        if self.left == 0:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("at", [1, 2])
+def test_an_interrupt_as_a_turn_is_taken_or_handed_on_leaves_it_to_others(
+    at: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turn = Turn()
+    monkeypatch.setattr(turn, "_lock", InterruptedLock(at))
+    with pytest.raises(KeyboardInterrupt), turn:
+        pass
+    assert not turn.is_held
+    assert turn.acquire(timeout=0)
+
+
+def test_an_interrupt_as_a_turn_is_handed_on_leaves_it_to_the_next_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    turn, had = Turn(), []
+
+    def run(name: int) -> None:
+        with turn:
+            had.append(name)
+
+    assert turn.acquire()
+    threads = [threading.Thread(target=run, args=(name,), daemon=True) for name in range(2)]
+    for number, thread in enumerate(threads, 1):
+        thread.start()
+        wait_until(lambda number=number: len(turn._tickets) == number, "it waits")  # type: ignore[misc]
+    monkeypatch.setattr(turn, "_lock", InterruptedLock(1))
+    with pytest.raises(KeyboardInterrupt):
+        turn.release()
+    end(threads)
+    assert had == [0, 1]
+    assert not turn.is_held

@@ -334,6 +334,59 @@ def test_closing_ends_a_watch_that_is_patient(store: Store, away: Away) -> None:
     assert result() == []
 
 
+def test_an_interrupt_while_the_thread_is_started_leaves_none_that_nobody_knows_of(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = threading.Thread.start
+    interrupts = [KeyboardInterrupt()]
+    started: list[threading.Thread] = []
+
+    def interrupted_start(thread: threading.Thread) -> None:
+        start(thread)
+        if thread.name == "moltnet-watch":
+            started.append(thread)
+            if interrupts:
+                raise interrupts.pop()
+
+    monkeypatch.setattr(threading.Thread, "start", interrupted_start)
+    waits = when_waiting(monkeypatch)
+    with store.watch() as watch:
+        with pytest.raises(KeyboardInterrupt):
+            next(watch)
+        started[0].join(PATIENCE)
+        assert not started[0].is_alive()
+        assert not waits.is_set()
+        result = in_thread(watch.__next__)
+        assert waits.wait(PATIENCE)
+        store.append_message(said("m1"))
+        assert result().id == "m1"
+
+
+def test_a_thread_that_did_not_end_before_a_fork_goes_on_after_it(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits, goes_on = threading.Event(), threading.Event()
+    real = TablesFeed.wait
+
+    def wait(self: TablesFeed, timeout: float) -> bool:
+        waits.set()
+        assert goes_on.wait(PATIENCE)
+        return real(self, timeout)
+
+    monkeypatch.setattr(TablesFeed, "wait", wait)
+    monkeypatch.setattr("moltnet_core._bell._FORK_PATIENCE", 0.01)
+    monkeypatch.setattr("moltnet_core._bell.until_gone", list)
+    with store.watch() as watch:
+        result = in_thread(watch.__next__)
+        assert waits.wait(PATIENCE)
+        watch._bell.before_fork()
+        watch._bell.after_fork_in_parent()
+        goes_on.set()
+        store.append_message(said("m1"))
+        assert result().id == "m1"
+        assert len(listeners()) == 1
+
+
 def test_waiting_that_fails_is_tried_again(
     store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

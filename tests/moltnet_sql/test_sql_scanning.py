@@ -109,6 +109,24 @@ def test_a_row_that_is_not_utf_8_is_corrupt_alone(path: Path) -> None:
     assert corrupt == {f"m{number}" for number in times} | {"m3", "b'm1'", "b'm2'"}
 
 
+def test_a_time_that_is_not_utf_8_has_its_place(path: Path) -> None:
+    times = {
+        "m0": b"2026-01-01T10:00:00\xffZ",
+        "m1": b"2026-01-01T10:00:00.1\xff",
+        "m2": b"\xff",
+        "m3": b"2026-01\xffZ",
+    }
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.executemany(
+            "UPDATE messages SET created_at = CAST(? AS TEXT) WHERE id = ?",
+            [(time, key) for key, time in times.items()],
+        )
+    with open_store(f"sqlite:///{path}?mode=ro", environ={}) as store, store.snapshot() as view:
+        found = list(entries(view, 5))
+    assert [own_id(entry) for entry in found] == expected(path)
+    assert times.keys() <= {own_id(entry) for entry in found if isinstance(entry, CorruptRecordError)}
+
+
 @pytest.mark.parametrize("after", [False, True])
 def test_an_index_gives_the_order_of_all_but_odd_times(path: Path, after: bool) -> None:
     scan = make_scan(SQLiteDialect(), after=after)

@@ -88,6 +88,9 @@ class Bell:
             watch.notify()
 
     def _run(self, feed: Feed, stopping: threading.Event) -> None:
+        with self._lock:
+            if self._thread is not threading.current_thread():
+                return  # whoever started it was interrupted meanwhile
         pause = 0.0
         while True:
             with self._lock:
@@ -137,6 +140,8 @@ class Bell:
     def after_fork_in_parent(self) -> None:
         """Go on."""
         if self._stopped_for_fork:
+            with self._lock:
+                self._stopping.clear()  # it may not have ended in time: then it goes on
             self.listen()
 
     def after_fork_in_child(self) -> None:

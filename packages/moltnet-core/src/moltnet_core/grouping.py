@@ -68,13 +68,14 @@ class GroupCounts:
 class _Waiting(Generic[W]):
     """One caller's write, until it is known what became of it."""
 
-    __slots__ = ("_settled", "answer", "error", "is_settled", "size", "write")
+    __slots__ = ("_settled", "answer", "error", "is_begun", "is_settled", "size", "write")
 
     def __init__(self, write: W, size: int) -> None:
         self.write = write
         self.size = size
         self.answer: Any = BY_ITSELF
         self.error: MoltnetError | None = None
+        self.is_begun = False
         self.is_settled = False
         self._settled = threading.Lock()
         self._settled.acquire()
@@ -187,8 +188,8 @@ class Groups(Generic[W]):
             return True
 
     def _break_off(self, waiting: _Waiting[W], interrupt: BaseException) -> None:
-        if self._withdraw(waiting):
-            return
+        if self._withdraw(waiting) or not waiting.is_begun:
+            return  # nobody will settle it
         story = "the store's call had begun, and whether it has written is not known"
         try:
             waiting.wait()
@@ -201,6 +202,9 @@ class Groups(Generic[W]):
     # -- the thread ----------------------------------------------------------------------------------
 
     def _run(self) -> None:
+        with self._lock:
+            if self._thread is not threading.current_thread():
+                return  # whoever started it was interrupted meanwhile
         while True:
             written = self._do_some()
             with self._lock:
@@ -237,6 +241,7 @@ class Groups(Generic[W]):
             while self._queue and (not taken or size + self._queue[0].size <= _MOST):
                 size += self._queue[0].size
                 taken.append(self._queue.popleft())
+                taken[-1].is_begun = True
         return [waiting.write for waiting in taken]
 
     def _settle_failed(self, taken: list[_Waiting[W]], error: BaseException) -> None:

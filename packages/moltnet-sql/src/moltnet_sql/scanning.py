@@ -68,14 +68,19 @@ def _of_pair(pair: tuple[Any, Row]) -> Any:
     return pair[0]
 
 
-def _place(key: str, own_id: Any) -> tuple[str, int, Any]:
+def _place(key: str | bytes, own_id: Any) -> tuple[str, int, Any]:
     """Where a row stands; also an id that is no text has its place."""
-    return key, _RANKS[type(own_id)], own_id
+    return _text(key), _RANKS[type(own_id)], own_id
+
+
+def _text(value: str | bytes) -> str:
+    """A text that was read; one that is not UTF-8 comes as bytes, and has its place among the others."""
+    return value if isinstance(value, str) else value.decode(errors="surrogateescape")
 
 
 def _sorted(by_second: Iterable[Row]) -> Iterator[tuple[Any, Row]]:
-    for _, rows in groupby(by_second, key=lambda row: row[_TIME][:_SECOND]):
-        yield from sorted(((_place(time_key(row[_TIME]), row[0]), row) for row in rows), key=_of_pair)
+    for _, rows in groupby(by_second, key=lambda row: _text(row[_TIME])[:_SECOND]):
+        yield from sorted(((_place(time_key(_text(row[_TIME])), row[0]), row) for row in rows), key=_of_pair)
 
 
 def make_scan(dialect: Dialect, *, after: bool) -> Scan:
