@@ -193,6 +193,13 @@ def test_folders_to_install_bring_all_that_they_require(page: Path) -> None:
         assert required - names <= {CORE}, f"{page.name}: {folders}"
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_no_page_lets_pip_take_one_of_ours_from_an_index(page: Path) -> None:
+    """They are on none, where anybody may offer something under their names."""
+    asked = re.findall(r"^.*pip install moltnet-.*$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    assert asked == []
+
+
 def test_the_readme_names_the_two_commands_that_ci_and_newcomers_use() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     ci = (ROOT / ".ci" / "run").read_text(encoding="utf-8")

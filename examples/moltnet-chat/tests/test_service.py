@@ -113,7 +113,12 @@ def test_following(service: Service) -> None:
             service.stop()  # with the stream open, which ends
             assert next(messages, None) is None
 
+    # A client that has seen none begins with the first, as with pages.
     service.start()
+    with service.client() as alpha, alpha.stream("GET", "/rooms/general/events", params={"after": ""}) as response:
+        messages = received(response)
+        assert [next(messages)["id"] for _ in range(6)] == [f"m{number:03}" for number in range(6)]
+
     with service.client() as alpha:
         unknown = alpha.get("/rooms/general/events", params={"after": "nowhere"})
         assert (unknown.status_code, unknown.json()["error"]) == (400, "InvalidCursorError")

@@ -10,7 +10,7 @@ from starlette.responses import Response, StreamingResponse
 
 from moltnet_chat.asking import asking_agent, readable_room
 from moltnet_chat.stopping import Streams
-from moltnet_core import AsyncWatch, to_json
+from moltnet_core import START, AsyncWatch, to_json
 from moltnet_core.serialization import dumps
 
 __all__ = ["follow"]
@@ -22,12 +22,13 @@ QUIET: Final = 15.0
 async def follow(request: Request) -> Response:
     """``GET /rooms/{room_id}/events``: what is appended from now on, or after the message that the client saw last.
 
-    An event's id is its message's. A browser sends it along when it connects again, as ``Last-Event-ID``.
+    ``after=`` without an id begins with the first message. An event's id is its message's. A browser sends it along
+    when it connects again, as ``Last-Event-ID``.
     """
     agent = await asking_agent(request)
     room = await readable_room(request, agent)
     after = request.headers.get("last-event-id") or request.query_params.get("after")
-    watch = request.state.store.watch(room_id=room.id, after=after, timeout=QUIET)
+    watch = request.state.store.watch(room_id=room.id, after=START if after == "" else after, timeout=QUIET)
     await watch.__aenter__()  # an unknown id is refused before the answer begins
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # no proxy may hold events back
     return StreamingResponse(events(watch, request.state.streams), media_type="text/event-stream", headers=headers)
