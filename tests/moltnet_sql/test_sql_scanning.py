@@ -109,6 +109,19 @@ def test_a_row_that_is_not_utf_8_is_corrupt_alone(path: Path) -> None:
     assert corrupt == {f"m{number}" for number in times} | {"m3", "b'm1'", "b'm2'"}
 
 
+def test_a_time_that_is_missing_has_its_place(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("PRAGMA writable_schema = ON")
+        connection.execute("UPDATE sqlite_master SET sql = replace(sql, 'NOT NULL', '') WHERE type = 'table'")
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE messages SET created_at = NULL WHERE id IN ('m0', 'm7')")
+        connection.execute("UPDATE messages SET created_at = '' WHERE id = 'm3'")
+    with open_store(f"sqlite:///{path}?mode=ro", environ={}) as store, store.snapshot() as view:
+        found = [own_id(entry) for entry in entries(view, 1000)]
+    assert found[:2] == ["m0", "m7"]
+    assert found == expected(path)
+
+
 def test_a_time_that_is_not_utf_8_has_its_place(path: Path) -> None:
     times = {
         "m0": b"2026-01-01T10:00:00\xffZ",

@@ -68,9 +68,9 @@ def _of_pair(pair: tuple[Any, Row]) -> Any:
     return pair[0]
 
 
-def _place(key: str | bytes, own_id: Any) -> tuple[str, int, Any]:
-    """Where a row stands; also an id that is no text has its place."""
-    return _text(key), _RANKS[type(own_id)], own_id
+def _place(key: str | bytes | None, own_id: Any) -> tuple[bool, str, int, Any]:
+    """Where a row stands; also a time that is missing and an id that is no text have their place."""
+    return key is not None, _text(key or ""), _RANKS[type(own_id)], own_id
 
 
 def _text(value: str | bytes) -> str:
