@@ -385,3 +385,15 @@ def test_the_servers_next_migration_works_beside_it(place: Place) -> None:
         server.execute("ALTER TABLE messages ADD COLUMN later TEXT NOT NULL DEFAULT ''")
         server.insert("m1").commit()
         assert [message.id for message in watch] == ["m1"]
+
+
+def test_a_schema_of_any_name_can_be_followed(cluster: Cluster) -> None:
+    """The name stands in the trigger's function, and may hold what such a function is quoted with."""
+    schema = f"{cluster.new_schema()}$moltnet$$moltnet_$"
+    cluster.schemas.append(schema)
+    with Place(cluster, schema) as place:
+        store = place.made()
+        with store.watch(timeout=0) as watch:
+            store.append_message(a_message("m1"))
+            assert [each.id for each in watch] == ["m1"]
+        assert place.query(f'SELECT message_id FROM "{place.schema}".moltnet_ext_feed') == [("m1",)]

@@ -125,9 +125,7 @@ class FeedNames:
         )
 
     def _function(self, system: str) -> str:
-        return f"""
-            CREATE OR REPLACE FUNCTION {self.function}() RETURNS trigger LANGUAGE plpgsql
-            SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '2s' AS $moltnet$
+        body = f"""
             DECLARE
                 present integer;
                 known bigint;
@@ -180,12 +178,14 @@ class FeedNames:
                     NULL;
                 END;
                 RETURN NULL;
-            END $moltnet$"""
+            END """
+        return f"""
+            CREATE OR REPLACE FUNCTION {self.function}() RETURNS trigger LANGUAGE plpgsql
+            SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '2s' AS {_body(body)}"""
 
     def _granting(self) -> str:
         """Who may read the messages may follow them."""
-        return f"""
-            DO $moltnet$
+        body = f"""
             DECLARE
                 reader text;
             BEGIN
@@ -198,7 +198,8 @@ class FeedNames:
                     EXECUTE 'GRANT SELECT ON SEQUENCE {_literal(self.gaps)} TO ' || reader;
                     EXECUTE 'GRANT SELECT, UPDATE ON SEQUENCE {_literal(self.waiting)} TO ' || reader;
                 END LOOP;
-            END $moltnet$"""
+            END """
+        return f"DO {_body(body)}"
 
 
 CONVERSATION: Final = (
@@ -209,6 +210,14 @@ CONVERSATION: Final = (
 
 def _literal(name: str) -> str:
     return name.replace("'", "''")
+
+
+def _body(text: str) -> str:
+    """A function's body, quoted by something that does not stand in it: a schema's name may hold anything."""
+    tag = "$moltnet$"
+    while tag in text:
+        tag = f"{tag[:-1]}_$"
+    return f"{tag}{text}{tag}"
 
 
 def removing(schema: str = "public") -> tuple[str, ...]:
