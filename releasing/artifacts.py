@@ -66,7 +66,7 @@ def _sources(distribution: Distribution) -> dict[str, bytes]:
 def _wheel_expected(distribution: Distribution, info: str) -> dict[str, bytes]:
     expected = _sources(distribution)
     expected.setdefault(f"{distribution.module}/py.typed", b"")
-    if distribution.backends or distribution.scripts:
+    if distribution.is_found:
         expected[f"{info}entry_points.txt"] = b""  # written by the builder
     return expected
 

@@ -25,6 +25,7 @@ class Distribution:
     """A distribution, as its ``pyproject.toml`` declares it.
 
     :param backends: the names (and further URL schemes) of the backends that it brings.
+    :param is_found: whether something looks for it by an entry point: the core, a shell or pytest.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Distribution:
     extras: Mapping[str, Sequence[Requirement]]
     backends: Sequence[str]
     scripts: Sequence[str]
+    is_found: bool
     classifiers: Sequence[str]
 
     @property
@@ -77,6 +79,7 @@ def _read(path: Path) -> Distribution:
         extras={name: _requirements(texts) for name, texts in project.get("optional-dependencies", {}).items()},
         backends=sorted(project.get("entry-points", {}).get("moltnet.storage", {})),
         scripts=sorted(project.get("scripts", {})),
+        is_found=bool(project.get("entry-points") or project.get("scripts")),
         classifiers=project["classifiers"],
     )
 
