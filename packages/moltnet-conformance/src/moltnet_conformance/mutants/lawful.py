@@ -61,7 +61,7 @@ class OwnErrors(MemoryDriver):
             raise
 
 
-@mutant("lawful: it declares a capability that nobody knows", traits=("distributed",), powers=("telepathy",))
+@mutant("lawful: it declares a capability that nobody knows", traits=("distributed",), powers=("telepathy", "watch"))
 class ExtraCapabilities(MemoryDriver):
     pass
 

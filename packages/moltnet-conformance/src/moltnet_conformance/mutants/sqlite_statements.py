@@ -12,9 +12,9 @@ import attrs
 from moltnet_conformance.mutants.sqlite import Rewriting, Spelt, collection
 from moltnet_core.migrations import SERVER_SERIES, Migration
 from moltnet_core.records import RecordKind
+from moltnet_sql.loading import Loader
 from moltnet_sql.reading import Reader
 from moltnet_sql.statements import PageQueries
-from moltnet_sql.writing import Writer
 from moltnet_sqlite.dialect import SQLiteDialect
 from moltnet_sqlite.driver import SQLiteDriver
 from moltnet_sqlite.migrations import MIGRATIONS
@@ -183,7 +183,7 @@ class _LooksAtFirst(Reader):
         return super().records(kind, list(ids)[:1000])
 
 
-class _KnowsFirst(Writer):
+class _KnowsFirst(Loader):
     @property
     def _reader(self) -> Reader:
         return _LooksAtFirst(self._session, self._tools)
@@ -191,5 +191,5 @@ class _KnowsFirst(Writer):
 
 @mutant("of the ids of a load a thousand are looked up", "LOAD-016")
 class LooksAtAThousand(SQLiteDriver):
-    def _writer(self, connection: Any) -> Writer:
+    def _loader(self, connection: Any) -> Loader:
         return _KnowsFirst(self.session_class(connection), self._tools)
