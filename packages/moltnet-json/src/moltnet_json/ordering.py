@@ -8,7 +8,8 @@ The server knows nothing of the notes and drops them: then the times decide.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from operator import itemgetter
 from typing import Any, Final
 
 from moltnet_core.timestamps import time_key
@@ -40,20 +41,39 @@ class ArrivalOrder:
         self._last: tuple[Mark, Line] = (_BEFORE_ALL, ("", ""))
         self._staged: dict[Line, Mark] = {}
         self._staged_last = self._last
+        self._learned: tuple[Mapping[str, MessageRow | CorruptRow], Mapping[str, Any]] | None = None
+        self._arrivals: list[str] = []
 
-    def sort(self, rows: Iterable[tuple[str, MessageRow | CorruptRow]], notes: Mapping[str, Any]) -> list[str]:
-        """The ids of all messages, in the order in which they came.
+    def learn(self, rows: Mapping[str, MessageRow | CorruptRow], notes: Mapping[str, Any]) -> None:
+        """What there is, which is put in order when somebody asks: most who open a snapshot do not.
 
-        :param rows: by id, each conversation's in the order of its list.
+        :param rows: by id, each conversation's in the order of its list; they stay as they are.
         :param notes: as they were read.
         """
-        found = []
-        for message_id, row in rows:
+        self._learned = rows, notes
+
+    def arrivals(self) -> list[str]:
+        """The ids of all messages that there were, in the order in which they came; the same list each time."""
+        if self._learned is not None:
+            learned, self._learned = self._learned, None
+            self._arrivals = self._sort(*learned)
+        return self._arrivals
+
+    def _sort(self, rows: Mapping[str, MessageRow | CorruptRow], notes: Mapping[str, Any]) -> list[str]:
+        # With as few objects as can be, because a snapshot may have very many messages.
+        marks, found = self._marks, []
+        lines: dict[Line, Line] = {}
+        for message_id, row in rows.items():
             line = _line(row)
-            mark = max(self._marks.get(line, _BEFORE_ALL), (time_key(row.created_at), 0), _mark(notes.get(message_id)))
-            self._marks[line] = mark
+            line = lines.setdefault(line, line)
+            mark = time_key(row.created_at), 0
+            if (last := marks.get(line)) is not None and last > mark:
+                mark = last
+            if notes and (note := _mark(notes.get(message_id))) > mark:
+                mark = note
+            marks[line] = mark
             found.append((mark, line, message_id))
-        found.sort(key=lambda each: each[:2])  # of one conversation's, those with one mark stay as they are
+        found.sort(key=itemgetter(0, 1))  # of one conversation's, those with one mark stay as they are
         if found:
             self._last = found[-1][:2]
         self.discard()
@@ -61,6 +81,7 @@ class ArrivalOrder:
 
     def stage(self, row: MessageRow) -> None:
         """A message comes after all others."""
+        self.arrivals()  # what is to come after
         line = _line(row)
         mark = max(self._staged.get(line) or self._marks.get(line, _BEFORE_ALL), (time_key(row.created_at), 0))
         if (mark, line) < self._staged_last:

@@ -65,7 +65,8 @@ class _Tabling:
         # In the order of their places they are put in fastest.
         ordered = sorted(self._messages.items(), key=lambda item: item[1].place)
         tables.apply({(RecordKind.MESSAGE, key): row for key, row in ordered})
-        tables.arrivals = order.sort(self._messages.items(), self._of(EXTENSION).get("arrivals") or {})
+        order.learn(self._messages, self._of(EXTENSION).get("arrivals") or {})
+        tables.find_arrivals(order.arrivals)
         return tables
 
     def _of(self, key: str) -> Mapping[str, Any]:

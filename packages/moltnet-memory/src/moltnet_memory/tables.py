@@ -8,7 +8,7 @@ must be durable first (a backend that keeps a file) is done between the two.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar, cast
 
@@ -66,7 +66,20 @@ class Tables:
         self.artifacts_of: dict[tuple[str, str | None], Index] = defaultdict(Index)
         self.artifacts: dict[str, tuple[tuple[str, str, int], Artifact]] = {}
         self.artifact_at: dict[tuple[str, str, int], Artifact] = {}
-        self.arrivals: list[str] = []  # the ids of messages, in the order in which they were put in place
+        self._arrivals: list[str] = []
+        self._find_arrivals: Callable[[], list[str]] | None = None
+
+    @property
+    def arrivals(self) -> list[str]:
+        """The ids of messages, in the order in which they were put in place."""
+        if self._find_arrivals is not None:
+            find, self._find_arrivals = self._find_arrivals, None
+            self._arrivals = find()
+        return self._arrivals
+
+    def find_arrivals(self, find: Callable[[], list[str]]) -> None:
+        """Let the messages that are there have arrived in another order, which is asked for when it is needed."""
+        self._find_arrivals = find
 
     # -- looking -------------------------------------------------------------------------------------
 
