@@ -66,6 +66,24 @@ def _row(case: Case, kind: str, other: str, result: CopyResult, equal: bool) -> 
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_a_backend_of_somebody_else_s(case: Case, tmp_path: Path) -> None:
+    """The example on LMDB: from what the server left into it, and from there into each of ours."""
+    with (
+        open_store(case.place(tmp_path / "own"), read_only=True) as own,
+        open_store(f"lmdb:///{tmp_path}/lmdb") as lmdb,
+    ):
+        result = copy_store(own, lmdb, on_corrupt=case.on_corrupt)
+        print(f"\n{_row(case, own.backend.name, 'lmdb', result, result.verified)}", end="")
+        assert verify_stores(own, lmdb, on_corrupt=case.on_corrupt).equal
+        for kind in NEW_STORES:
+            with open_store(NEW_STORES[kind](tmp_path / kind)) as target:
+                result = copy_store(lmdb, target)
+                print(f"\n{_row(case, 'lmdb', kind, result, result.verified)}", end="")
+                assert verify_stores(lmdb, target).equal
+                assert target.counts() == lmdb.counts()
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 @pytest.mark.parametrize("kind", sorted(NEW_STORES))
 def test_a_copy_reads_as_the_server_served_it(case: Case, kind: str, tmp_path: Path) -> None:
     with (
