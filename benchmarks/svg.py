@@ -17,7 +17,8 @@ __all__ = ["Bar", "Line", "bars", "lines"]
 
 WIDTH = 440
 STYLE = Path(__file__).with_name("charts.css").read_text(encoding="utf-8")
-_ROOM = 62.0  # between the middles of two numbers along an axis
+_ROOM = 62.0  # between the middles of two short numbers along an axis
+_LETTER = 9.5  # the width of a digit there
 COLOURS = ("a", "b", "c", "d")
 
 
@@ -108,12 +109,13 @@ def lines(
         _, y = place(xs[0], number * step)
         parts.append(f'<line class="grid" x1="{left}" y1="{y:.1f}" x2="{WIDTH - right}" y2="{y:.1f}"/>')
         parts.append(_text(left - 8, y + 5, figure(number * step), "end", "soft"))
-    written = -_ROOM
+    free = 0.0  # from where on there is room for the next number
     for x in xs:
         along, _ = place(x, 0)
-        if along - written >= _ROOM:
+        half = max(len(count(x)) * _LETTER / 2, _ROOM / 2)
+        if along - half >= free:
             parts.append(_text(along, bottom + 20, count(x), "middle", "soft"))
-            written = along
+            free = along + half
     parts.append(_text((left + WIDTH - right) / 2, bottom + 42, across, "middle", "soft"))
     for number, line in enumerate(drawn):
         colour, dash = _pen(number, paired=len(drawn) > len(COLOURS))
