@@ -32,6 +32,7 @@ from moltnet_core import (
     open_async_store,
     open_store,
 )
+from moltnet_core._async_items import AsyncItems
 
 
 def threads_of_stores() -> list[threading.Thread]:
@@ -356,9 +357,14 @@ def test_iterating_goes_on_after_a_break_and_refuses_two_at_once(tmp_path: Path)
             assert [each async for each in walk] == []
             back = [each.id async for each in store.room_messages("general", page_size=2, reverse=True)]
             assert back == found[::-1]
-            walk = store.room_messages("general")
-            both = await asyncio.gather(anext(walk), anext(walk), return_exceptions=True)
-            assert [type(each).__name__ for each in both] == ["Message", "RuntimeError"]
+            gate = threading.Event()
+            gated = AsyncItems(store._workers, (gate.wait(60) for _ in range(1)), 1)
+            first = asyncio.ensure_future(anext(gated))
+            await asyncio.sleep(0)  # it waits for the gate
+            with pytest.raises(RuntimeError):
+                await anext(gated)
+            gate.set()
+            assert await first is True
 
     asyncio.run(main())
 
