@@ -96,6 +96,7 @@ class ArtifactsAfterwards(SQLiteDriver):
                 with self._writing() as connection:
                     session = self.session_class(connection)
                     session.execute(self._tools.statements.insert_artifact, rows.artifact_row(artifact, row))
+                time.sleep(0.005)  # as a slow disk would let others look in between
 
 
 @mutant("the artifacts of a batch are written with the next one", "KILL-001")
