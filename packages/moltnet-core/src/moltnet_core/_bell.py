@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import weakref
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from moltnet_core._threads import until_gone
 from moltnet_core.errors import MoltnetError
 from moltnet_core.events import WATCH_DEAF
 from moltnet_core.feeds import Feed
+from moltnet_core.forking import around_forks
 
 __all__ = ["Bell"]
 
@@ -160,18 +160,6 @@ def _tell(message: str, error: Exception) -> None:
 
 _bells: weakref.WeakSet[Bell] = weakref.WeakSet()
 
-
-def _for_each(act: Callable[[Bell], None]) -> Callable[[], None]:
-    def hook() -> None:
-        for bell in list(_bells):
-            act(bell)
-
-    return hook
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=_for_each(Bell.before_fork),
-        after_in_parent=_for_each(Bell.after_fork_in_parent),
-        after_in_child=_for_each(Bell.after_fork_in_child),
-    )
+around_forks(
+    _bells, before=Bell.before_fork, after_in_parent=Bell.after_fork_in_parent, after_in_child=Bell.after_fork_in_child
+)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import weakref
 from bisect import bisect_left
@@ -13,6 +12,7 @@ from time import perf_counter
 from typing import Any, Concatenate, Final, ParamSpec, Protocol, TypeVar
 
 from moltnet_core.events import CALL_SLOW
+from moltnet_core.forking import around_forks
 from moltnet_core.stats import LATENCY_BOUNDS, CallStats
 
 __all__ = ["Around", "Calls", "counted"]
@@ -149,11 +149,4 @@ def counted(method: Callable[Concatenate[Any, P], T]) -> Callable[Concatenate[An
 
 _all_calls: weakref.WeakSet[Calls] = weakref.WeakSet()
 
-
-def _after_fork_in_child() -> None:
-    for calls in _all_calls:
-        calls._forked()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork_in_child)
+around_forks(_all_calls, after_in_child=Calls._forked)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import weakref
 
 from moltnet_core.errors import StoreClosedError
+from moltnet_core.forking import around_forks
 
 __all__ = ["Gate"]
 
@@ -58,11 +58,4 @@ class Gate:
 
 _gates: weakref.WeakSet[Gate] = weakref.WeakSet()
 
-
-def _after_fork_in_child() -> None:
-    for gate in _gates:
-        gate._forked()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork_in_child)
+around_forks(_gates, after_in_child=Gate._forked)

@@ -6,7 +6,6 @@ comes by here without a loop.
 
 from __future__ import annotations
 
-import os
 import threading
 import weakref
 from collections.abc import Callable
@@ -18,6 +17,7 @@ from typing import Any, TypeVar
 from moltnet_core._endings import ending
 from moltnet_core._threads import until_gone
 from moltnet_core.errors import StoreClosedError
+from moltnet_core.forking import around_forks
 from moltnet_core.stats import QueueStats
 
 __all__ = ["Workers", "alone", "result", "settled", "until_done"]
@@ -209,14 +209,4 @@ class Workers:
 
 _all_workers: weakref.WeakSet[Workers] = weakref.WeakSet()
 
-
-def _for_each(act: Callable[[Workers], None]) -> Callable[[], None]:
-    def hook() -> None:
-        for workers in list(_all_workers):
-            act(workers)
-
-    return hook
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_for_each(Workers.before_fork), after_in_child=_for_each(Workers.after_fork_in_child))
+around_forks(_all_workers, before=Workers.before_fork, after_in_child=Workers.after_fork_in_child)

@@ -7,7 +7,6 @@ nobody waits, each caller writes by itself, in its own thread, and nothing here 
 from __future__ import annotations
 
 import copy
-import os
 import threading
 import weakref
 from collections import deque
@@ -19,6 +18,7 @@ from attrs import define
 from moltnet_core._endings import ending
 from moltnet_core._threads import until_gone
 from moltnet_core.errors import MoltnetError, StorageIOError, StoreBusyError
+from moltnet_core.forking import around_forks
 
 __all__ = ["BY_ITSELF", "GroupCounts", "Groups"]
 
@@ -300,14 +300,4 @@ def _copied(error: MoltnetError) -> MoltnetError:
 
 _all_groups: weakref.WeakSet[Groups[Any]] = weakref.WeakSet()
 
-
-def _for_each(act: Callable[[Groups[Any]], None]) -> Callable[[], None]:
-    def hook() -> None:
-        for groups in list(_all_groups):
-            act(groups)
-
-    return hook
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_for_each(Groups.before_fork), after_in_child=_for_each(Groups.after_fork_in_child))
+around_forks(_all_groups, before=Groups.before_fork, after_in_child=Groups.after_fork_in_child)

@@ -19,6 +19,7 @@ from typing import Final
 
 from moltnet_core.errors import MoltnetError, ReadOnlyStoreError, StorageIOError, StoreBusyError, StoreUnavailableError
 from moltnet_core.files import new_file, storage_error, temporary_name
+from moltnet_core.forking import around_forks
 from moltnet_json.files import Stamp, check_regular, read_stable, read_whole
 
 __all__ = ["SnapshotFile"]
@@ -254,11 +255,5 @@ def _check_owner(status: os.stat_result, path: Path) -> None:
 
 _open_files: weakref.WeakSet[SnapshotFile] = weakref.WeakSet()
 
-
-def _after_fork_in_child() -> None:
-    # There the lock stays with the parent; were a descriptor left open, it would outlive the parent.
-    for each in list(_open_files):
-        each.abandon()
-
-
-os.register_at_fork(after_in_child=_after_fork_in_child)
+# There the lock stays with the parent; were a descriptor left open, it would outlive the parent.
+around_forks(_open_files, after_in_child=SnapshotFile.abandon)

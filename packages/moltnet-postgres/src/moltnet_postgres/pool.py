@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 import weakref
 from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
-from typing import Any
 
 from moltnet_core.errors import StoreBusyError, StoreClosedError
+from moltnet_core.forking import around_forks
 from moltnet_postgres.connections import Connection
 from moltnet_postgres.events import CONNECTION_LOST, WRONG_SERVER
 from moltnet_postgres.watchdog import Watchdog
@@ -299,17 +298,4 @@ class PostgresPool:
 
 _pools: weakref.WeakSet[PostgresPool] = weakref.WeakSet()
 
-
-def _for_each_pool(act: Callable[[PostgresPool], Any]) -> Callable[[], None]:
-    def hook() -> None:
-        for pool in list(_pools):
-            act(pool)
-
-    return hook
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=_for_each_pool(PostgresPool.before_fork),
-        after_in_child=_for_each_pool(PostgresPool.after_fork_in_child),
-    )
+around_forks(_pools, before=PostgresPool.before_fork, after_in_child=PostgresPool.after_fork_in_child)

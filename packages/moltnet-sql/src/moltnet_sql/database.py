@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import weakref
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from typing import Any
 
 import peewee
 
+from moltnet_core.forking import around_forks
 from moltnet_sql.events import STATEMENT
 
 __all__ = ["SqlDatabase"]
@@ -78,11 +78,4 @@ class SqlDatabase(peewee.Database):
 
 _databases: weakref.WeakSet[SqlDatabase] = weakref.WeakSet()
 
-
-def _after_fork_in_child() -> None:
-    for database in _databases:
-        database.forked()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork_in_child)
+around_forks(_databases, after_in_child=SqlDatabase.forked)

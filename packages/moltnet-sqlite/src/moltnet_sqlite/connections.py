@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import ctypes
-import os
 import random
 import threading
 import time
 import weakref
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,7 @@ import peewee
 
 from moltnet_core.errors import StoreClosedError
 from moltnet_core.feeds import Signal
+from moltnet_core.forking import around_forks
 from moltnet_sql import SqlDatabase
 from moltnet_sqlite.engine import has_wal_reset_bug, sqlite3
 from moltnet_sqlite.events import LOG_GROWN
@@ -334,18 +333,9 @@ _LOST = (
     "open it in a process that was spawned, or fork while it is not in use"
 )
 
-
-def _for_each_pool(act: Callable[[SQLitePool], None]) -> Callable[[], None]:
-    def hook() -> None:
-        for pool in list(_pools):
-            act(pool)
-
-    return hook
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=_for_each_pool(SQLitePool.before_fork),
-        after_in_parent=_for_each_pool(SQLitePool.after_fork_in_parent),
-        after_in_child=_for_each_pool(SQLitePool.after_fork_in_child),
-    )
+around_forks(
+    _pools,
+    before=SQLitePool.before_fork,
+    after_in_parent=SQLitePool.after_fork_in_parent,
+    after_in_child=SQLitePool.after_fork_in_child,
+)
