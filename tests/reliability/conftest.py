@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 from tests.children import Child, starting
+from tests.moltnet_postgres.support import Place
+from tests.postgres.cluster import Cluster
 
 SECONDS = 900
 FIGURE = "figure"
@@ -50,6 +52,20 @@ def path(tmp_path: Path) -> Iterator[Path]:
     folder.mkdir()
     yield folder / "moltnet.db"
     shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    """A server of a module's own, which may be killed and suspended."""
+    with Cluster(fsync=True) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def place(cluster: Cluster) -> Iterator[Place]:
+    """A new store's place on it, whose stores are closed afterwards."""
+    with Place(cluster) as place:
+        yield place
 
 
 @pytest.fixture

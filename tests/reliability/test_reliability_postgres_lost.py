@@ -8,7 +8,7 @@ import signal
 import threading
 import traceback
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import count
 
@@ -28,18 +28,6 @@ Figure = Callable[[str], None]
 KINDS = ("room", "thread", "dm", "batch")
 HOWS: list[How] = ["close", "reset"]
 STATEMENT = {"batch": "^COMMIT"}
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Cluster]:
-    with Cluster(fsync=True) as cluster:
-        yield cluster
-
-
-@pytest.fixture
-def place(cluster: Cluster) -> Iterator[Place]:
-    with Place(cluster) as place:
-        yield place
 
 
 def append(store: Store, messages: Sequence[Message], *, retry: bool = False) -> list[bool]:

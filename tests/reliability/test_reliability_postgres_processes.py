@@ -5,9 +5,8 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
-import pytest
 from tests.children import Child, listen, open_descriptors, outcome, tell, wait_until
 from tests.moltnet_postgres.support import Place, a_message, a_room, in_threads, seconds_of, thread_message
 from tests.postgres.cluster import Cluster
@@ -17,18 +16,6 @@ from moltnet_sql import transaction
 
 Start = Callable[..., Child]
 Figure = Callable[[str], None]
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Cluster]:
-    with Cluster(fsync=True) as cluster:
-        yield cluster
-
-
-@pytest.fixture
-def place(cluster: Cluster) -> Iterator[Place]:
-    with Place(cluster) as place:
-        yield place
 
 
 # -- first opens -------------------------------------------------------------------------------------------

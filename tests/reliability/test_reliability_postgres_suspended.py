@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 
 import pytest
@@ -23,18 +23,6 @@ CALLS: dict[str, Callable[[Store, Place], object]] = {
     "ping": lambda store, place: store.ping(),
     "open": lambda store, place: place.open(connect_timeout=2, call_timeout=DEADLINE),
 }
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Cluster]:
-    with Cluster(fsync=True) as cluster:
-        yield cluster
-
-
-@pytest.fixture
-def place(cluster: Cluster) -> Iterator[Place]:
-    with Place(cluster) as place:
-        yield place
 
 
 def watchers() -> int:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 
 import psycopg2
-import pytest
 from tests.children import WAIT, Child, tell
 from tests.existing.server import message_rows
 from tests.moltnet_postgres.support import Place, told
@@ -25,18 +24,6 @@ WRITERS, SERVERS = 3, 2
 OWN, SERVED = 93_000, 7_000
 BATCH, TRANSACTION = 250, 20
 RECONNECTIONS = 20
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Cluster]:
-    with Cluster(fsync=True) as cluster:
-        yield cluster
-
-
-@pytest.fixture
-def place(cluster: Cluster) -> Iterator[Place]:
-    with Place(cluster) as place:
-        yield place
 
 
 # -- writers -----------------------------------------------------------------------------------------
